@@ -219,9 +219,7 @@ class Intervention:
 
 def _short(value: Any) -> str:
     """Return a value as a person would write it; arrays by their size."""
-    shape = getattr(value, "shape", None)
-    if shape is None and isinstance(value, (list, tuple)):
-        shape = (len(value),)
+    shape = getattr(value, "shape", (len(value),) if isinstance(value, list | tuple) else None)
     if shape not in (None, ()):
         size = " x ".join(str(s) for s in shape)
         return f"[{size} values]"
@@ -312,17 +310,20 @@ class Stochastic(Intervention):
     --------
     >>> import bayescausal as bc, pymc as pm
     >>> bc.Stochastic(pm.Bernoulli.dist(0.3)).describe("dilution")
-    'dilution~Bernoulli'
+    'dilution~Bernoulli(0.3)'
     """
 
     distribution: Any
 
     def describe(self, name: str) -> str:
-        """Return ``X~Family``."""
-        owner = getattr(self.distribution, "owner", None)
-        op = getattr(owner, "op", None)
-        label = getattr(op, "_print_name", None)
-        family = label[0] if label else type(op).__name__
+        """Return ``X~Family(parameters)``; the family alone where they are not plain numbers."""
+        owner: Any = getattr(self.distribution, "owner", None)
+        op: Any = getattr(owner, "op", None)
+        family = (getattr(op, "_print_name", None) or (type(op).__name__,))[0]
+        params = getattr(op, "dist_params", lambda owner: ())(owner)
+        values: list[Any] = [getattr(p, "data", None) for p in params]
+        if values and all(getattr(v, "size", 9) <= 8 for v in values):
+            family += f"({', '.join(str(v.tolist()) for v in values)})"
         return f"{name}~{family}"
 
 

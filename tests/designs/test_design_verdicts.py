@@ -215,7 +215,7 @@ def test_few_rows_in_each_cell_are_no_panel():
         (AFTER, np.arange(N) * 1.0, False, "the trend continues"),
         (AFTER, np.where(AFTER, 1.0 + np.arange(N), 0.0), False, "form of the equation"),  # a dose
         (AFTER, 1.0 * AFTER, False, "form of the equation"),  # two values
-        (SITE > 1, SITE, True, "back door"),  # assigned by group
+        (SITE > 1, SITE, True, "form of the equation"),  # a free coefficient for each group
     ],
     ids=["a score", "a series", "a dose", "a copy", "labels of groups"],
 )

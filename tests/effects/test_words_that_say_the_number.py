@@ -17,6 +17,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.draws.named import distinct
+from bayescausal.effects.effect import Effect
 from bayescausal.effects.words.headings import details
 from bayescausal.figures.forest import plot_forest
 
@@ -169,7 +170,11 @@ def test_one_draw_of_what_is_unknown_of_the_units_is_said():
 
     def once(question, data=whole, draws=1):
         effect = bc.estimate(bc.truth(model, {}, data, draws=draws), question, progressbar=False)
-        return [note for note in effect.notes if note.startswith("One draw of")]
+        notes = [note for note in effect.notes if note.startswith("One draw of")]
+        if effect.draws.size == 1:
+            why = "one draw" if notes else "known parameters"
+            assert f"({why}, so no interval)" in effect.sentence()
+        return notes
 
     unknown = whole.drop(columns="u")
     ite = bc.ITE("t", "y", coupling="monotone")
@@ -178,3 +183,26 @@ def test_one_draw_of_what_is_unknown_of_the_units_is_said():
     assert "the units' weights" in once(bc.ATE("t", "y", population="superpopulation"))[0]
     assert not once(bc.ATE("t", "y"))
     assert not once(ite, draws=2)
+
+
+def test_an_interval_of_one_value_is_not_said_to_be_the_same_in_every_draw():
+    """Of 1,000 draws ten differ: the interval is one value, and the draws are not all alike."""
+    rare = Effect(np.r_[np.zeros(990), np.full(10, 0.003)], bc.PN("x", "y"))
+    assert "(94% HDI 0.00000 to 0.00000)" in rare.sentence()
+    assert "changes y by -0.01 on average (94% HDI 0 to 0)" in (
+        Effect(np.r_[np.zeros(990), np.full(10, -1.0)], bc.ATE("x", "y")).sentence()
+    )
+    assert "same in every draw" in Effect(np.full(1000, 0.1), bc.ATE("x", "y")).sentence()
+
+
+def test_distributions_that_differ_are_named_apart():
+    half, most = (bc.Stochastic(pm.Bernoulli.dist(p)) for p in (0.5, 0.9))
+    questions = [bc.Contrast("y", {"t": new}, {"t": 0}) for new in (half, most)]
+    assert "do(t~Bernoulli(0.5))" in questions[0].describe()
+    assert details(questions[0]) != details(questions[1])
+
+
+def test_what_follows_what_is_set_is_not_left_as_it_is():
+    """E[y | do(t=1)]: m follows t; in the natural course alone all is as it is."""
+    effect = Effect([0.1, 0.2], bc.Contrast("y", {"t": 1}, {"t": 0, "m": 1}))
+    assert effect.sentence().startswith("Setting t to 1 and not setting m rather than setting t")

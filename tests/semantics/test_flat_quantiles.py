@@ -84,3 +84,17 @@ def test_quantiles_that_settle_are_as_before():
     assert not any("flat" in n for n in (*found.notes, *upper.notes))
     steady = known(lambda x, b: pm.Bernoulli("y", 0.9 + 0.0 * x, dims="unit"))
     assert float(bc.estimate(steady, bc.Expected("y", {"x": 0.0}, functional=Quantile(0.5)))) == 1
+
+
+def test_beside_an_edge_that_draws_settle_only_at_length():
+    """P(y=0) is 1 - (.3 + .3 * .7) = .49 where m is as under t=1, and .61 where as under t=0."""
+    with pm.Model(coords={"unit": range(50)}) as model:
+        t = pm.Bernoulli("t", 0.5, dims="unit")
+        m = pm.Bernoulli("m", 0.3 + 0.4 * t, dims="unit")
+        pm.Bernoulli("y", 0.3 + 0.3 * m + 0.1 * t, dims="unit")
+    fit = bc.truth(model, {}, {n: np.arange(50) % 2 for n in "tmy"}, seed=1)
+    start = time.perf_counter()
+    found = bc.estimate(fit, bc.NIE("t", "y", functional=Quantile(0.4902), coupling="monotone"))
+    assert float(found) == 1.0
+    assert found.mc_error == 0.0
+    assert time.perf_counter() - start < 60

@@ -13,6 +13,7 @@ a common level is away from.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
@@ -268,3 +269,17 @@ def test_a_slope_in_a_dose_of_fresh_units_of_any_family(dose):
     known = bc.truth(model, {"b": 2.0}, units=200, seed=1)
     found = bc.estimate(known, bc.Slope("d", "y", at=1.5))
     assert float(found) == pytest.approx(2.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_step_is_small_beside_the_least_of_positive_doses(drawn):
+    """dy/dx of log x is 1 / x; a symmetric step h is wrong by (h / x)^2 / 3 of it at most."""
+    dose = np.exp(np.linspace(-7, 7, 40))  # a thousandth of the sd is 80 times the least
+    with pm.Model(coords={"unit": range(40)}) as model:
+        laid = pm.LogNormal("x", 0, 2, dims="unit") if drawn else pm.Data("x", dose, dims="unit")
+        pm.Normal("y", 2 * pm.math.log(laid), 1, dims="unit")
+    fit = bc.truth(model, {}, pd.DataFrame({"x": dose, "y": 0.0}))
+    found = float(bc.estimate(fit, bc.Slope("x", "y"), progressbar=False))
+    assert found == pytest.approx(np.mean(2 / dose), rel=0.01**2)
+    at = float(bc.estimate(fit, bc.Slope("x", "y", at=1e-4), progressbar=False))
+    assert at == pytest.approx(2e4, rel=0.02**2)  # h is a hundredth of x, or a little more

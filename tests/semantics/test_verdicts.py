@@ -314,8 +314,18 @@ def test_columns_show_functions_of_several_columns_and_of_the_treatment():
         assert words in found.sentence()
     assert _verdict_of({"t": post, "r": r, "z": z, "group": group})
     assert _verdict_of({"t": (r + 0.5 * z > 0) * 1.0, "r": r, "group": group})
-    school = np.repeat(np.arange(12), 20)  # assigned by group: the same within each by design
-    assert _verdict_of({"t": (school % 2) * 1.0, "school": school, "z": z}, labelled=("school",))
+
+
+def test_a_treatment_of_whole_groups_is_told_by_other_groups_only_where_they_pool():
+    """With a free coefficient for each group, t is a sum of their indicators: collinear."""
+    school = np.repeat(np.arange(12), 20)
+    data = pd.DataFrame({"t": (school % 2) * 1.0, "school": school})
+    data["y"] = data["t"] + np.random.default_rng(0).normal(size=240)
+    for effects, status in (("(1 | school)", "identified"), ("C(school)", "under assumption")):
+        model = bc.model_from_formulas([f"y ~ t + {effects}"], data=data)
+        found = verdict(bc.prior(model, data, draws=10, seed=1), bc.ATE("t", "y"))
+        assert found.status == status
+    assert "units alike in school all have the same t" in found.sentence()
 
 
 def test_a_product_held_as_a_column_is_no_part_of_the_effect_and_it_is_said():

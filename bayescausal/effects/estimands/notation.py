@@ -169,8 +169,8 @@ class Notation:
             case Set() | Shift() | Scale():
                 return intervention.describe(shown)
             case Stochastic():
-                family = intervention.describe("").removeprefix("~")
-                return f"{shown} \\sim {self.name(family)}"
+                family, bracket, rest = intervention.describe("").removeprefix("~").partition("(")
+                return f"{shown} \\sim {self.name(family)}{bracket}{rest}"
             case Policy():
                 reads = ", ".join(self.name(r) for r in intervention.reads or ())
                 function = intervention.describe("").removeprefix("=").split("(")[0]

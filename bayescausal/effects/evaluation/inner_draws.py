@@ -22,6 +22,7 @@ from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.averaging.blocks import Cell, Reduction, reduce_question
 from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
 from bayescausal.effects.averaging.collapse import TOLERANCE, collapse
+from bayescausal.effects.averaging.flat_quantiles import settled
 from bayescausal.effects.averaging.sampled_units import sampled_units
 from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.averaging.tolerance import draw_axis, error_unit, outcome_sd
@@ -30,6 +31,7 @@ from bayescausal.effects.estimands.functionals import Quantile
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.effects.evaluation.result import axes_of, cells_of, notes_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
+from bayescausal.inference.stream.source_data import is_streamed
 from bayescausal.types import DataError, EmptySubgroupError, UndefinedEffectError
 
 if TYPE_CHECKING:
@@ -251,7 +253,9 @@ class Run:
         goal, needed, at = self.needed(pilot, variance, replicates)
         wanted, target = max(int(np.ceil(needed.flat[at])), 1), float(goal.flat[at])
         cap = max(WORK // max(total * units, 1), 1)
-        if wanted > FLAT * replicates and self._is_flat(self.pilot_draws, replicates, needed):
+        if wanted > FLAT * replicates and (
+            self._is_settled(pilot) or self._is_flat(self.pilot_draws, replicates, needed)
+        ):
             return Plan(4 * replicates, variance, target, False, flat=True)
         used = max(min(wanted, cap), 1)
         used = -(-used // self.inner) * self.inner
@@ -281,6 +285,12 @@ class Run:
         with np.errstate(divide="ignore", invalid="ignore"):
             needed = np.where((variance == 0) | (goal == 0), 0.0, variance / goal**2)
         return goal, needed, int(np.nanargmax(needed)) if np.isfinite(needed).any() else 0
+
+    def _is_settled(self, pilot: Reduction) -> bool:
+        """Whether a quantile is read off probabilities that are exact, however near they are."""
+        if not isinstance(self.question.estimand.functional, Quantile):
+            return False
+        return not is_streamed(self.question.fit) and settled(self, pilot) is not None
 
     def _is_flat(self, draws: slice, replicates: int, needed: np.ndarray) -> bool:
         """Whether four times the draws leave the variance of a quantile where it was."""

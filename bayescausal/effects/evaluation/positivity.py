@@ -13,7 +13,9 @@ less than :data:`CHANCE`, and it is taken for a function [1]_.
 
 It fails for a function of several continuous columns that is no weighted sum: then overlap
 (:func:`bayescausal.overlap`) shows it. A treatment that is assigned by group (of schools, say) is
-the same within each group by design, and is not counted.
+the same within each group by design: where what the groups have of their own comes from one
+distribution (partial pooling), other groups tell, and it is not counted. Beside a free coefficient
+for each group nothing tells the treatment from these.
 
 References
 ----------
@@ -30,7 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.inference.data.function_of import CHANCE, is_function
-from bayescausal.model.structure.integer_roles import role_of
+from bayescausal.model.structure.integer_roles import is_pooled, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,7 +73,9 @@ def tied_in_data(fit: Fit, name: str, held: Iterable[str]) -> Tied | None:
     found = None
     for every in dict.fromkeys((step, 1)):
         columns = _columns(fit, name, held, every)
-        found = _tied(columns, name, _labelled(fit, columns)) if name in columns else None
+        labelled = _labelled(fit, columns)
+        pooled = {n for n in labelled & columns.keys() if is_pooled(fit.structure, n)}
+        found = _tied(columns, name, labelled, pooled) if name in columns else None
         if found is None:
             return None
     return found
@@ -116,7 +120,9 @@ def _labelled(fit: Fit, columns: Mapping[str, np.ndarray]) -> frozenset[str]:
     return frozenset(fit.labels) | frozenset(indexes)
 
 
-def _tied(columns: Mapping[str, np.ndarray], name: str, labelled: frozenset[str]) -> Tied | None:
+def _tied(
+    columns: Mapping[str, np.ndarray], name: str, labelled: frozenset[str], pooled: set[str]
+) -> Tied | None:
     x = columns[name]
     others = {n: c for n, c in columns.items() if n != name}
     if len(x) > 1 and np.all(x == x[0]):
@@ -134,7 +140,7 @@ def _tied(columns: Mapping[str, np.ndarray], name: str, labelled: frozenset[str]
         total = _sum_of(x, numbers)
         if total:
             return Tied(total)
-    cells = _cells_of(x, others, labelled)
+    cells = _cells_of(x, others, labelled, pooled)
     return Tied(cells) if cells else None
 
 
@@ -168,9 +174,9 @@ def _product(x: np.ndarray, numbers: Mapping[str, np.ndarray]) -> Tied | None:
 
 
 def _cells_of(
-    x: np.ndarray, others: Mapping[str, np.ndarray], labelled: frozenset[str]
+    x: np.ndarray, others: Mapping[str, np.ndarray], labelled: frozenset[str], pooled: set[str]
 ) -> tuple[str, ...]:
-    """Return the columns within whose combinations x is the same; none for one group alone."""
+    """Return the columns within whose combinations x is the same; none for groups that pool."""
     few = {n: np.unique(c, return_inverse=True)[1] for n, c in others.items()}
     few = {n: codes for n, codes in few.items() if n in labelled or codes.max() < VALUES}
     if not few or not _constant(x, list(few.values())):
@@ -180,7 +186,7 @@ def _cells_of(
         rest = [codes for n, codes in kept.items() if n != name]
         if rest and _constant(x, rest):
             del kept[name]
-    return () if len(kept) == 1 and set(kept) <= labelled else tuple(kept)
+    return () if len(kept) == 1 and set(kept) <= pooled else tuple(kept)
 
 
 def _constant(x: np.ndarray, codes: list[np.ndarray]) -> bool:

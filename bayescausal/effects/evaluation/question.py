@@ -55,6 +55,7 @@ from bayescausal.effects.evaluation.slopes import (
     with_step,
 )
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
+from bayescausal.effects.words.numbers import ONE_DRAW
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.label_levels import coded_levels, encode, in_unit_order
 from bayescausal.evaluation.program import Program, Request
@@ -214,7 +215,7 @@ class Question:
         names += ["the units' weights"] * (self.population == "superpopulation")
         if self.fit.n_draws > 1 or self.units.fresh or not names:
             return []
-        return [f"One draw of {', '.join(names)}: bc.truth(..., draws=1000) shows what it changes."]
+        return [f"{ONE_DRAW}{', '.join(names)}: bc.truth(..., draws=1000) shows what it changes."]
 
     def coded(self, event: Probability) -> Probability:
         """Return the event with codes in the place of a category's labels."""

@@ -41,6 +41,8 @@ __all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels", "spread_of", "
 
 #: Posterior draws on which continuity is tried; values on which crossings are looked for.
 DRAWS, TRIED = 4, 4_000_000
+#: The step as a share of the least of positive values, at most.
+LEAST = 0.02
 #: What the step may change of a denominator, as a share of it: the error is of its square.
 SHARE = 0.05
 
@@ -102,24 +104,38 @@ def refuse_jumps(
 
 def spread_of(units: Units, name: str) -> float | None:
     """Return the sd of a treatment among units and draws; None where it has none."""
+    values = _treatments(units, name)
+    spread = None if values is None else float(np.nanstd(values))
+    return spread if spread is not None and 0 < spread < np.inf else None
+
+
+def _treatments(units: Units, name: str) -> np.ndarray | None:
+    """Return the values of a treatment among units and some draws; None where it has none."""
     column = units.columns.get(name, None if units.fresh else units.fit.columns.get(name))
     if column is not None and column.dtype.kind in "biuf":
-        spread = float(np.nanstd(np.asarray(column, dtype=float)))
-    else:
-        redrawn = frozenset(units.structure.random) if units.fresh else frozenset()
-        try:
-            blocks = _values(units, {"natural": {}}, redrawn, [(name, "natural")])
-            drawn = [np.asarray(block.values[0], dtype=float).reshape(-1) for block in blocks]
-        except BayesCausalError:
-            return None
-        spread = float(np.std(np.concatenate(drawn)))
-    return spread if 0 < spread < np.inf else None
+        return np.asarray(column, dtype=float).reshape(-1)
+    redrawn = frozenset(units.structure.random) if units.fresh else frozenset()
+    try:
+        blocks = _values(units, {"natural": {}}, redrawn, [(name, "natural")])
+        drawn = [np.asarray(block.values[0], dtype=float).reshape(-1) for block in blocks]
+    except BayesCausalError:
+        return None
+    return np.concatenate(drawn)
 
 
 def with_step(units: Units, estimand: Any) -> Estimand:
-    """Return a slope with a step: a small one on the scale on which the treatment varies."""
-    spread = None if estimand.step is not None else spread_of(units, estimand.treatments[0])
-    return estimand if spread is None else replace(estimand, step=1e-3 * spread)
+    """Return a slope with a step: a small one on the scale on which the treatment varies.
+
+    Of positive values, which logarithms and quotients are made of, it is small beside the least.
+    """
+    name = estimand.treatments[0]
+    spread = None if estimand.step is not None else spread_of(units, name)
+    values = None if spread is None else _treatments(units, name)
+    if spread is None or values is None:
+        return estimand
+    low = float(np.nanmin(values if estimand.at is None else [np.nanmin(values), estimand.at]))
+    near = LEAST * low if low > 0 else np.inf
+    return replace(estimand, step=max(min(1e-3 * spread, near), 1e-9 * spread))
 
 
 def refuse_drawn_jumps(structure: Structure, estimand: Estimand, program: Program) -> None:

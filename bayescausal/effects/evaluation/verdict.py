@@ -135,12 +135,14 @@ def verdict_of(
         fit = measured(with_columns(model_or_graph, estimand.names), asked_records(estimand))
         for name in estimand.names:
             fit.structure.require(name)
+        _refuse_paths(estimand, fit.structure.graph_for(estimand.names))
         decided = verdict(fit, estimand)
     else:
         graph, seen = graph_and_observed(
             model_or_graph, observed, named=(estimand.names,), unit_dims=unit_dims
         )
         as_names(graph, estimand.names)
+        _refuse_paths(estimand, graph)
         known = observables(graph, seen)
         names = [n for n in graph if n in known]
         structure = structure_and_columns(model_or_graph, unit_dims)[0]
@@ -153,13 +155,16 @@ def verdict_of(
     return replace(decided, asked=estimand)
 
 
+def _refuse_paths(estimand: Estimand, graph: nx.DiGraph) -> None:
+    """Refuse a path-specific effect that the graph does not define."""
+    if hasattr(estimand, "paths"):
+        estimand.worlds(graph)
+
+
 def _decide(graph: nx.DiGraph, asked: EffectQuery, observed: list[str]) -> Identification:
     """Return the verdict where everything the question names is measured."""
     if asked.along:
         return identify_along(graph, asked, observed)
-    if asked.plain and {*asked.given} & {*asked.treatment}:
-        # a subgroup formed by the treatment is the question of the treated
-        asked = replace(asked, kind="ATT", own_treatment=True)
     return decide(graph, asked, observed)
 
 

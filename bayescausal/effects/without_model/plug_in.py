@@ -53,13 +53,13 @@ __all__ = ["plug_in"]
 
 #: For each estimand: the levels of x and of x' in its two worlds (1 treated, 0 control).
 _ARMS = {
-    **dict.fromkeys(("ATE", "CATE", "TE", "CDE", "Expected", "Association"), ((1, 1), (0, 0))),
+    **dict.fromkeys(("ATE", "CATE", "TE", "CDE", "Contrast"), ((1, 1), (0, 0))),
+    **dict.fromkeys(("Expected", "Association", "ATO"), ((1, 1), (0, 0))),
     "ATT": ((1, 1), (1, 0)),
     "ATU": ((0, 1), (0, 0)),
     "NDE": ((1, 0), (0, 0)),
     "NIE": ((0, 1), (0, 0)),
     "PSE": ((1, 0), (0, 0)),
-    "ATO": ((1, 1), (0, 0)),
 }
 
 
@@ -166,7 +166,7 @@ def plug_in(
     worlds = [_values(question.treatment, treated, "treated")]
     if control is not None:
         worlds.append(_values(question.treatment, control, "control"))
-    elif kind not in ("ATE", "CATE", "TE", "CDE", "Expected", "Association"):
+    elif kind not in ("ATE", "CATE", "TE", "CDE", "Contrast", "Expected", "Association"):
         raise EstimandError(
             f"control=None asks for one world, and {kind} is about two.", expected="control=."
         )

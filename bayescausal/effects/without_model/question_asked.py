@@ -70,6 +70,8 @@ def _level(asked: Estimand, names: tuple[str, ...], which: int) -> dict[str, obj
         return None if which else {n: _value(asked, act) for n, act in acts}
     reverse = getattr(asked, "reverse", False)
     level = arms[1 - which if reverse else which]
+    if isinstance(level, Mapping) and {*level} != {*asked.treatments}:
+        raise _more(asked, "two worlds that set the same variables")
     each = level if isinstance(level, Mapping) else dict.fromkeys(asked.treatments or names, level)
     if isinstance(level, tuple):  # one for each treatment
         each = dict(zip(asked.treatments, level, strict=True))
@@ -88,6 +90,12 @@ def _given(asked: Estimand, identification: Identification) -> dict[str, object]
         )
     clauses = {n: v for n, v in asked.condition.clauses if n in (*query.given, *query.natural)}
     if identification.kind in ("ATT", "ATU"):  # these say which treatment units had
+        own = {(n, _value(asked, v)) for n, v in asked.condition.clauses if n in query.natural}
+        if len({n for n, _ in own}) < len(own):
+            raise EstimandError(
+                f"{asked.label()} is about nobody: {asked.condition.describe()}.",
+                remedy="Leave the treatment out of given=, or ask CATE.",
+            )
         clauses = {n: v for n, v in clauses.items() if n in query.given}
     ranges = set(query.given) - {*clauses}
     if ranges and identification.kind != "ATO":  # a range is a variable of its own in the graph

@@ -159,10 +159,15 @@ def _change(
                 return f"changing {name} from {before.value} to {after.value}"
         if before is None and after is not None and not isinstance(after, Set):
             return _phrase(name, after)
-    here = listed([_phrase(name, treated.get(name)) for name in names])
+    here = listed([_in_world(name, treated) for name in names])
     if len(names) > 1 and not any(name in control for name in names):
         return f"{here} rather than leaving them as they are"
-    return f"{here} rather than {listed([_phrase(name, control.get(name)) for name in names])}"
+    return f"{here} rather than {listed([_in_world(name, control) for name in names])}"
+
+
+def _in_world(name: str, world: Mapping[str, Intervention]) -> str:
+    """Return one intervention of a world; what is not set beside others follows them."""
+    return f"not setting {name}" if world and name not in world else _phrase(name, world.get(name))
 
 
 def _phrase(name: str, what: Intervention | None, *, done: bool = False) -> str:

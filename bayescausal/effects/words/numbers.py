@@ -18,7 +18,10 @@ from bayescausal.effects.estimands.notation import number
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
 
-__all__ = ["Amounts"]
+__all__ = ["ONE_DRAW", "Amounts"]
+
+#: How the note begins that says what a single draw rests on.
+ONE_DRAW = "One draw of "
 
 _EVEN = 1e-12  # of the size of the values: a spread below is no spread
 
@@ -83,8 +86,8 @@ class Amounts:
         return "higher" if cell["mean"] > 0 else "lower" if cell["mean"] < 0 else ""
 
     def has_spread(self, cell: dict[str, Any]) -> bool:
-        apart = cell["high"] - cell["low"]
-        return bool(apart > _EVEN * max(abs(cell["high"]), abs(cell["low"])))
+        apart = np.fmax(cell["high"] - cell["low"], cell["sd"])  # an interval may be one value
+        return bool(apart > _EVEN * max(abs(cell[end]) for end in ("high", "low", "mean")))
 
     def amount(self, cell: dict[str, Any]) -> str:
         """Return ``0.42 lower``, ``+0.02`` or, unsigned, ``0.42``."""
@@ -105,13 +108,16 @@ class Amounts:
         if not self.has_spread(cell):
             one = draws.sizes["chain"] * draws.sizes["draw"] == 1
             why = "one draw" if one else "the same in every draw"
-            why = "known parameters" if self.kind == "truth" else why
+            rests = any(note.startswith(ONE_DRAW) for note in self.effect.notes)
+            why = "known parameters" if self.kind == "truth" and not rests else why
             return f"({why}, so no interval)"
         low, high = cell["low"], cell["high"]
         name = f"{100 * self.prob:.6g}% HDI"
         if not self.signed:
             none = f"; {self.effect.null:g} is no effect" if self._multiplies else ""
             return f"({name} {self.end(low, cell)} to {self.end(high, cell)}{none})"
+        if low == high == 0:
+            return f"({name} 0 to 0)"
         if low < 0 < high:
             return f"({name} {self.end(-low, cell)} lower to {self.end(high, cell)} higher)"
         if high <= 0:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["compared_with", "entries_read", "is_number", "role_of", "with_types"]
+__all__ = ["compared_with", "entries_read", "is_number", "is_pooled", "role_of", "with_types"]
 
 #: Roles of data, by structure.
 _ROLES: weakref.WeakKeyDictionary[Any, dict[str, str]] = weakref.WeakKeyDictionary()
@@ -193,6 +193,27 @@ def entries_read(structure: Structure, name: str) -> int | None:
     ]
     lengths = evaluate([table.shape[0] for table in tables]) if tables else []
     return min((int(length) for length in lengths), default=None)
+
+
+def is_pooled(structure: Structure, name: str) -> bool:
+    """Whether what groups have of their own is drawn from a distribution that is learned of them.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from bayescausal.model.structure.read import structure_of
+    >>> with pm.Model(coords={"unit": [0, 1], "group": range(3)}) as model:
+    ...     g, h = (pm.Data(n, np.array([0, 1]), dims="unit") for n in "gh")
+    ...     free, learned = pm.Normal("a", dims="group"), pm.Normal("b", 0, pm.HalfNormal("s"))
+    ...     y = pm.Normal("y", free[g] + pm.Normal("c", learned, dims="group")[h], dims="unit")
+    >>> is_pooled(structure_of(model), "g"), is_pooled(structure_of(model), "h")
+    (False, True)
+    """
+    unknown = set(structure.model.free_RVs)
+    return any(
+        use == "index" and len(unknown & set(ancestors([node.inputs[0]]))) > 1
+        for use, node, _ in _uses(structure, name)
+    )
 
 
 def _uses(structure: Structure, name: str) -> list[tuple[str, Any, int]]:

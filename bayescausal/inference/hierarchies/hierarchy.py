@@ -50,7 +50,8 @@ __all__ = ["FEW_SCALES", "Reading", "coefficient_block", "read_hierarchy"]
 
 #: Scales: the draws are made from a mixture that is fitted in as many dimensions, or by a chain
 #: that moves them one by one. Of so few as the first, that chain is not run where a mixture does
-#: not fit: a ridge between them, which other samplers follow, would stop it.
+#: not fit, unless there is one for each of several coefficients: a ridge between them, which other
+#: samplers follow, would stop it.
 SURE_SCALES, FEW_SCALES, MOST_SCALES = 12, 24, 2_000
 #: Coefficients, and effective coefficients of an equation.
 MOST = 40_000
@@ -78,7 +79,9 @@ def coefficient_block(
         hierarchy, scales = read_hierarchy(
             work, structure, block, MOST_SCALES if chains else FEW_SCALES
         )
-        many, chains = scales > FEW_SCALES, chains and scales > SURE_SCALES
+        own = shapes_of(structure, [n for n in block.unknowns if n not in hierarchy.shapes])
+        several = scales > SURE_SCALES or any(np.prod(shape) > 1 for shape in own.values())
+        many, chains = scales > FEW_SCALES, chains and several
         return CoefficientBlock(hierarchy, together=together, many=many, chains=chains)
     except NotAffineError as error:
         return str(error)

@@ -362,4 +362,5 @@ def test_beside_the_effect_of_a_dose_stands_a_line_through_the_units_asked_about
         assert words.startswith("The association is the slope of a line")
     above = bc.ATE("dose", "y", functional=bc.Probability(above=3), **levels)
     found = data["dose"].nunique()
-    assert f"dose has {found} different values in 80 rows: no two groups." in seen(above)
+    assert f"dose has {found} different values in 80 rows. " in seen(above)
+    assert "compare two ranges, as Association('dose', 'y', " in seen(above)

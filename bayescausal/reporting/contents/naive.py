@@ -26,6 +26,8 @@ from bayescausal.evaluation.evaluate import units_of
 from bayescausal.types import BayesCausalError, Set
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
 
@@ -62,12 +64,11 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
         return None
     if not hasattr(asked, "scale") or effect.null is None:
         return None
-    if told := _different_values(fit, asked.treatments[0]):
-        line = _line_between(fit, asked, levels, seed)
-        return line or f"no association beside it. {asked.treatments[0]} has {told}: no two groups."
+    name, scale = asked.treatments[0], asked.scale.name
+    told = _different_values(fit, name)
     try:
         seen = Association(
-            asked.treatments[0],
+            name,
             asked.outcome_name,
             treated=levels[0],
             control=levels[1],
@@ -75,9 +76,13 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
             functional=asked.functional,
             given=asked.given,
         )
-        return estimate(fit, seen, seed=seed, progressbar=False)
+        if not told:
+            return estimate(fit, seen, seed=seed, progressbar=False)
+        why = f"{told}. {seen.if_empty(f'{name}=', fit.columns[name])}"
     except BayesCausalError as error:
-        return _line_between(fit, asked, levels, seed) or f"no association beside it. {error}"
+        why = str(error)
+    line = _line_between(fit, asked, scale, levels, seed)
+    return line or f"no association beside it. {why}"
 
 
 def _different_values(fit: Fit, name: str) -> str:
@@ -89,13 +94,15 @@ def _different_values(fit: Fit, name: str) -> str:
     if column is None or name in fit.labels or column.dtype.kind not in "iuf":
         return ""
     values, rows = np.unique(column[np.isfinite(column)]), column.size
-    told = f"{len(values):,} different values in {rows:,} rows"
+    told = f"{name} has {len(values):,} different values in {rows:,} rows"
     return told if hardly_twice(values, len(values), rows) else ""
 
 
-def _line_between(fit: Fit, asked: Any, levels: list[Any], seed: int) -> tuple[Effect, str] | None:
+def _line_between(
+    fit: Fit, asked: Estimand, scale: str, levels: Sequence[float | str], seed: int
+) -> tuple[Effect, str] | None:
     """Return the line times the distance of two levels; None where these are no numbers."""
-    if asked.scale.name != "difference" or any(isinstance(v, str) for v in levels):
+    if scale != "difference" or any(isinstance(v, str) for v in levels):
         return None
     return _line(fit, asked, float(levels[0]) - float(levels[1]), seed)
 

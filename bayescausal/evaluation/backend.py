@@ -27,6 +27,7 @@ from pytensor.graph.traversal import ancestors, io_toposort
 from pytensor.scalar import basic as ps
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.random.op import RandomVariable
+from pytensor.tensor.shape import Shape, Shape_i
 
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import ModelError
@@ -149,13 +150,14 @@ def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
     """Return the variables that expressions rest on. Nothing may be drawn anew on the way.
 
     A random variable that is left, such as a copy of one that a world sets, would be drawn without
-    the noise that worlds share.
+    the noise that worlds share. One of which the shape alone is read, as of the components of a
+    mixture, is not drawn.
     """
-    found = set()
-    for variable in ancestors(list(outputs)):
+    above = list(ancestors(list(outputs)))
+    found = {v for v in above if v.owner is None}
+    shapes = [v for v in above if v.owner is not None and isinstance(v.owner.op, Shape | Shape_i)]
+    for variable in ancestors(list(outputs), blockers=shapes):
         op = getattr(variable.owner, "op", None)
-        if variable.owner is None:
-            found.add(variable)
         if isinstance(op, RandomVariable | SymbolicRandomVariable):
             raise ModelError(
                 f"An expression of a world draws {variable} of the model anew.",

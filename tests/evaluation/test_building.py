@@ -14,6 +14,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 from pytensor.graph.replace import vectorize_graph
+from scipy import stats
 from scipy.special import expit, logsumexp, xlog1py, xlogy
 
 import bayescausal as bc
@@ -165,3 +166,27 @@ def test_what_is_drawn_anew_within_a_world_is_refused():
         with pytest.raises(ModelError, match=f"draws {left} "):
             backend.inputs_of([2.0 * left + 1.0])
     assert backend.inputs_of([z + 1.0]) >= {z}
+
+
+@pytest.mark.parametrize("law", ["Normal", "Poisson"])
+def test_events_of_a_mixture_whose_components_are_one_variable(law):
+    """Its shape is read off that of the components, which is no draw of them."""
+    z, weights, spread = np.array([-1.0, 0.5, 1.2]), np.array([0.3, 0.7]), np.array([1.0, 0.5])
+    with pm.Model(coords={"unit": range(3)}) as model:
+        column = pm.Data("z", z, dims="unit")
+        x = pm.Bernoulli("x", logit_p=0.5 * column, dims="unit")
+        b = pm.Normal("b", 0.5, 0.3)
+        middle = pt.stack([b * x + column, 2 - x + column], axis=-1)
+        normal = law == "Normal"
+        parts = pm.Normal.dist(middle, spread) if normal else pm.Poisson.dist(pt.exp(middle))
+        pm.Mixture("y", w=weights, comp_dists=parts, dims="unit")
+    draws = bc.prior(model, {"z": z, "x": [0, 1, 1]}, draws=30, seed=1)
+    slope = draws.value("b").ravel()[:, None]
+
+    def above(level):
+        mean = np.stack([slope * level + z, np.broadcast_to(2 - level + z, (len(slope), 3))], -1)
+        tail = stats.norm.sf(1, mean, spread) if normal else stats.poisson.sf(1, np.exp(mean))
+        return (tail @ weights).mean(axis=1)
+
+    effect = bc.estimate(draws, bc.ATE("x", "y", functional=bc.Probability(above=1)))
+    np.testing.assert_allclose(effect.draws.values.ravel(), above(1) - above(0), atol=1e-8)

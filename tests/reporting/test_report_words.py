@@ -27,6 +27,7 @@ from bayescausal.effects.words.as_code import as_code
 from bayescausal.effects.words.sentence import asked_in_words
 from bayescausal.reporting import progress
 from bayescausal.reporting import report as written
+from bayescausal.reporting.contents.naive import beside
 from bayescausal.reporting.terminal import shown_parameters
 
 PARTS = [
@@ -333,3 +334,33 @@ def test_an_answer_that_is_the_same_in_every_draw_has_dashes_for_its_diagnostics
     page = bc.report(known, bc.ATE("x", "y"), checks=False, progressbar=False).markdown
     assert "nan" not in page.lower()
     assert "-, -" in page
+
+
+def test_beside_the_effect_of_a_dose_stands_a_line_through_the_units_asked_about():
+    """One unit with each of two doses is no group, and those of a subgroup are not all."""
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"age": rng.normal(50, 8, 80).round(1)})
+    data["dose"] = (0.05 * data["age"] + rng.normal(size=80)).round(2)
+    data.loc[[0, 1], ["age", "dose"]] = [[30.0, 4.003], [70.0, 2.007]]
+    data["y"] = 1.5 * data["dose"] - 0.4 * data["age"] + rng.normal(size=80)
+    assert (data["dose"] == 4.003).sum() == (data["dose"] == 2.007).sum() == 1
+    model = bc.model_from_formulas(["dose ~ age", "y ~ dose + age"], data=data)
+    fit = bc.prior(model, data, draws=20, seed=1)
+    old = data[data["age"] >= 50]
+
+    def seen(estimand):
+        return beside(fit, bc.estimate(fit, estimand, progressbar=False), 1)
+
+    levels = {"treated": 4.003, "control": 2.007}
+    for estimand, rows, distance in [
+        (bc.ATE("dose", "y", **levels), data, 1.996),
+        (bc.CATE("dose", "y", given={"age": (50, None)}, **levels), old, 1.996),
+        (bc.Slope("dose", "y", given={"age": (50, None)}), old, 1),
+    ]:
+        line, words = seen(estimand)
+        assert float(line) == pytest.approx(distance * np.polyfit(rows["dose"], rows["y"], 1)[0])
+        assert words.startswith("The association is the slope of a line")
+    above = bc.ATE("dose", "y", functional=bc.Probability(above=3), **levels)
+    found = data["dose"].nunique()
+    assert f"dose has {found} different values in 80 rows. " in seen(above)
+    assert "compare two ranges, as Association('dose', 'y', " in seen(above)

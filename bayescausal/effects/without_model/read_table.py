@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Data
 
-__all__ = ["read_cells", "read_frame"]
+__all__ = ["hardly_twice", "read_cells", "read_frame"]
 
 #: A table with more cells is refused: its posterior would be the prior.
 MOST_CELLS = 2_000_000
@@ -136,14 +136,19 @@ def _refuse_continuous(
     if rows <= 1 + 1e-6 and len(frame) > 1:  # shares: how many rows they rest on is not known
         return
     seen = len(np.unique(codes[weights > 0]))
-    fractions = values.dtype.kind == "f" and bool((values != np.round(values)).any())
-    if seen > (FRACTIONS if fractions else MANY_VALUES) and seen * ROWS_EACH > rows:
+    if hardly_twice(values, seen, rows):
         raise DataError(
             f"{name} has {seen:,} different values in {rows:,.0f} rows: it is not discrete.",
             expected="discrete variables, whose values occur many times each.",
             remedy=f"Bin {name}, name its values if they are these (levels={{{name!r}: [...]}}), "
             "or fit a model.",
         )
+
+
+def hardly_twice(values: np.ndarray, seen: int, rows: float) -> bool:
+    """Whether a column of which so many values are seen in so many rows is not discrete."""
+    fractions = values.dtype.kind == "f" and bool((values != np.round(values)).any())
+    return seen > (FRACTIONS if fractions else MANY_VALUES) and seen * ROWS_EACH > rows
 
 
 def _levels(

@@ -6,7 +6,8 @@ line of the outcome on the treatment alone, times the distance between the level
 
 .. math:: \frac{cov(x, y)}{var(x)} (x_1 - x_0),
 
-with its usual standard error. Neither adjusts for anything: that is the point of it.
+with its usual standard error, through the units that the question is about. Two units that happen
+to have the very levels are no groups. Neither adjusts for anything: that is the point of it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.association import Association
 from bayescausal.effects.estimands.functionals import Mean
 from bayescausal.effects.estimate import estimate
+from bayescausal.effects.evaluation.outcome_distributions import members_of
+from bayescausal.effects.without_model.read_table import hardly_twice
+from bayescausal.evaluation.evaluate import units_of
 from bayescausal.types import BayesCausalError, Set
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
 
@@ -58,9 +64,11 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
         return None
     if not hasattr(asked, "scale") or effect.null is None:
         return None
+    name, scale = asked.treatments[0], asked.scale.name
+    told = _different_values(fit, name)
     try:
         seen = Association(
-            asked.treatments[0],
+            name,
             asked.outcome_name,
             treated=levels[0],
             control=levels[1],
@@ -68,17 +76,39 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
             functional=asked.functional,
             given=asked.given,
         )
-        return estimate(fit, seen, seed=seed, progressbar=False)
+        if not told:
+            return estimate(fit, seen, seed=seed, progressbar=False)
+        why = f"{told}. {seen.if_empty(f'{name}=', fit.columns[name])}"
     except BayesCausalError as error:
-        if asked.scale.name == "difference" and not any(isinstance(v, str) for v in levels):
-            found = _line(fit, asked, float(levels[0]) - float(levels[1]), seed)
-            if found is not None:
-                return found
-        return f"no association beside it. {error}"
+        why = str(error)
+    line = _line_between(fit, asked, scale, levels, seed)
+    return line or f"no association beside it. {why}"
+
+
+def _different_values(fit: Fit, name: str) -> str:
+    """Return how many values a treatment has, where these hardly ever occur twice; else nothing.
+
+    A group of one value would be of a unit or two, and which these are is chance.
+    """
+    column = fit.columns.get(name)
+    if column is None or name in fit.labels or column.dtype.kind not in "iuf":
+        return ""
+    values, rows = np.unique(column[np.isfinite(column)]), column.size
+    told = f"{name} has {len(values):,} different values in {rows:,} rows"
+    return told if hardly_twice(values, len(values), rows) else ""
+
+
+def _line_between(
+    fit: Fit, asked: Estimand, scale: str, levels: Sequence[float | str], seed: int
+) -> tuple[Effect, str] | None:
+    """Return the line times the distance of two levels; None where these are no numbers."""
+    if scale != "difference" or any(isinstance(v, str) for v in levels):
+        return None
+    return _line(fit, asked, float(levels[0]) - float(levels[1]), seed)
 
 
 def _line(fit: Fit, asked: Estimand, distance: float, seed: int) -> tuple[Effect, str] | None:
-    """Return the slope of a line through the data times a distance, as draws."""
+    """Return the slope of a line through the units asked about times a distance, as draws."""
     name, outcome = asked.treatments[0], asked.outcome_name
     columns = [fit.columns.get(n) for n in (name, outcome)]
     if any(c is None or c.dtype.kind not in "biuf" for c in columns):
@@ -87,8 +117,16 @@ def _line(fit: Fit, asked: Estimand, distance: float, seed: int) -> tuple[Effect
         return None
     x, y = (np.ravel(np.asarray(c, dtype=float)) for c in columns)
     kept = np.isfinite(x) & np.isfinite(y)
+    if asked.given:
+        units = units_of(fit)
+        members = None if units is None else members_of(units, asked.given)
+        if members is None or np.size(members) != len(x):
+            return None
+        kept &= np.ravel(members)
+    if kept.sum() < 4:
+        return None
     x, y = x[kept] - x[kept].mean(), y[kept] - y[kept].mean()
-    if len(x) < 4 or not x.any():
+    if not x.any():
         return None
     slope = float(x @ y / (x @ x))
     error = float(np.sqrt(((y - slope * x) ** 2).sum() / (len(x) - 2) / (x @ x)))

@@ -308,6 +308,22 @@ def test_what_is_not_of_the_form_says_why(spoiled, reason):
     assert reason in coefficient_block(structure, block, {"x", "g", "y"})
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_few_scales_have_a_chain_to_fall_back_on_where_each_of_several_coefficients_has_its_own(
+    shared,
+):
+    """Ten scales of ten coefficients; or two scales, which a ridge may tie together."""
+    with pm.Model(coords={"unit": [0], "k": range(10)}) as model:
+        x = pm.Data("x", np.zeros((1, 10)), dims=("unit", "k"))
+        sd = pm.HalfCauchy("sd", 1) if shared else pm.HalfCauchy("sd", 1, dims="k")
+        b = pm.Normal("b", 0, sd, dims="k")
+        pm.Normal("y", x @ b, pm.HalfNormal("sigma"), dims="unit")
+    structure = structure_of(model)
+    [block] = split(structure, {"y"}, ())
+    found = coefficient_block(structure, block, {"x", "y"}, chains=True)
+    assert (found.chained is None) == shared
+
+
 def test_a_product_of_two_leaves_the_smaller_one_with_the_scales():
     """Loadings: b * (a * x) is affine in either, not in both."""
     with pm.Model(coords=coords()) as model:

@@ -318,26 +318,32 @@ def kurtosis(draws):
     return float(stats.kurtosis(draws.ravel(), fisher=False)) - 1
 
 
-@stochtree
-def test_a_spread_that_two_forests_share_is_left_to_the_sampler_that_takes_any():
+@pytest.mark.parametrize(
+    ("spoiled", "reason"),
+    [
+        ("shared", "two forests have one spread"),
+        ("discrete", "a parameter of its predictor is discrete"),
+        ("mean", "a forest that a parameter multiplies has a mean that is not 0"),
+    ],
+)
+def test_spreads_of_another_kind_are_left_to_the_sampler_that_takes_any(spoiled, reason):
     data = trial(30)
     x = data["x"].to_numpy()
+    shape = Shape(2, 0.5, 2.0, 0.4 if spoiled == "mean" else 0.0, 1.0)
     with pm.Model(coords={"unit": range(30)}) as model:
         columns = pt.stack([pm.Data("x", x, dims="unit")], axis=1)
         f, g = (
-            pm.Deterministic(
-                name, forest_value(columns, Forest(f"{name}_forest", Shape(2, 0.5, 2.0, 0.0, 1.0))),
-                dims="unit",
-            )
-            for name in "fg"
-        )  # fmt: skip
-        s = pm.HalfNormal("s")
-        pm.Normal("y", s * f + s * g * pm.Data("t", data["t"].to_numpy(), dims="unit"),
+            pm.Deterministic(n, forest_value(columns, Forest(f"{n}_forest", shape)), dims="unit")
+            for n in "fg"
+        )
+        s = pm.Bernoulli("s", 0.5) if spoiled == "discrete" else pm.HalfNormal("s")
+        second = s if spoiled == "shared" else 1.0
+        pm.Normal("y", s * f + second * g * pm.Data("t", data["t"].to_numpy(), dims="unit"),
                   pm.HalfNormal("sigma"), dims="unit")  # fmt: skip
     structure = structure_of(model)
     conformed = conform(as_table(data[["x", "t", "y"]], structure), structure)
     [(block, _)] = make_plan(structure, set(conformed.columns)).rest
-    assert linear_forests(structure, conformed, block) == "two forests have one spread"
+    assert linear_forests(structure, conformed, block) == reason
 
 
 @pytest.mark.slow

@@ -140,6 +140,8 @@ def _read(
         named_parents(list(v.owner.inputs), free) for v in (*others, *own)
     ):
         return "its coefficients have spreads that are unknown too"
+    if any(is_discrete(v) for v in others):
+        return "a parameter of its predictor is discrete"
     y = evaluate([model.rvs_to_values[rv]])[0].astype(float)
     trials = 1.0
     if form.trials is not None:

@@ -68,7 +68,7 @@ def test_an_outcome_of_several_categories_has_no_forest(data):
         bc.model_from_formulas(["g ~ bart(x)"], {"g": "categorical"}, data)
 
 
-def test_options_reach_the_prior_and_the_propensity_is_a_column_of_the_prognosis(data):
+def test_options_reach_the_prior_and_the_propensity_is_a_column_of_both(data):
     formula = "y ~ bcf(t, by=(x, g), m=7, alpha=0.8, beta=1, spread=2, m_effect=3, spread_effect=1)"
     model = bc.model_from_formulas([formula], data=data)
     level = forest_of(model["f_y_prognosis(x, g)_forest"])
@@ -77,7 +77,7 @@ def test_options_reach_the_prior_and_the_propensity_is_a_column_of_the_prognosis
     assert (effect.trees, effect.alpha, effect.beta, effect.spread) == (3, 0.25, 3.0, 1.0)
     spread = model["sd_y_t:effect(x, g)"]
     assert evaluate(spread.owner.op.dist_params(spread.owner))[1] == 1.0
-    assert (len(level.cuts), len(effect.cuts)) == (5, 4)  # x, three levels of g, the propensity
+    assert (len(level.cuts), len(effect.cuts)) == (5, 5)  # x, three levels of g, the propensity
     assert effect.constant == 0.0
     integers = bc.model_from_formulas(["y ~ bart(z)"], data=data)
     assert forest_of(integers["f_y_bart(z)_forest"]).cuts[0].tolist() == [0.0, 1.0, 2.0, 3.0]

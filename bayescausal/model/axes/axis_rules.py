@@ -53,7 +53,7 @@ from bayescausal.model.axes.tags import (
     random_core_ndims,
     random_parameters,
 )
-from bayescausal.model.forests.op import ForestValue
+from bayescausal.model.forests.op import Trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -386,7 +386,7 @@ def _rules() -> list[tuple[Any, Callable[[Tracer, Apply, list[Axes]], list[Axes]
         (Dot, _dot),
         (Blockwise, _blockwise),
         (Join, _join),
-        (ForestValue, _forest),
+        (Trees, _forest),
         (Reshape, _reshape),
         (SpecifyShape, _pass_first),
         (ARange, _arange),

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["ForestValue", "forest_at", "forest_value"]
+__all__ = ["ForestValue", "KnownForest", "Trees", "forest_at", "forest_value", "known_forest"]
 
 
-class ForestValue(Op):
+class Trees(Op):
     """A packed forest (..., k) at rows of covariates (..., n, p): (..., n).
 
     Examples
@@ -67,7 +67,16 @@ class ForestValue(Op):
         return [(*lead, x[-2])]
 
 
+class ForestValue(Trees):
+    """A forest that is a parameter."""
+
+
+class KnownForest(Trees):
+    """A forest of known trees, a constant: a function of covariates like any other."""
+
+
 forest_value = ForestValue()
+known_forest = KnownForest()
 
 
 def forest_at(variable: Any) -> Apply | None:
@@ -81,7 +90,7 @@ def forest_at(variable: Any) -> Apply | None:
     return found
 
 
-@_vectorize_node.register(ForestValue)
+@_vectorize_node.register(Trees)
 def _batched(op: Op, node: Apply, x: TensorVariable, forest: TensorVariable) -> list[Variable]:
     """Evaluate with the leading axes of either: they are those of posterior draws and worlds."""
     return [op(x, forest)]

@@ -185,6 +185,7 @@ class Equation:
         self.column = names.columns[self.name]
         self.scale: Scale = response_scale(choice, self.column.numeric, self.name)
         self.ordinal = choice.family.name == "ordinal"
+        self.propensities: dict[str, Any] = {}  # of bcf() as it is written
         self.contrasts: tuple[Any, ...] = ()
         self.contrast_dim: tuple[str, ...] = ()
         if choice.family.name == "categorical":

@@ -25,6 +25,8 @@ from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.special import LogSoftmax, Softmax
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor, indices_from_subtensor
 
+from bayescausal.model.forests.op import KnownForest
+from bayescausal.model.forests.packed import LEAF, Tree, unpack
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from pytensor.graph.basic import Apply, Variable
     from pytensor.graph.op import Op
+
+    from bayescausal.annotations import Array
 
 __all__ = ["Writer", "literal", "unpadded"]
 
@@ -235,7 +239,28 @@ class Writer:
             return f"pt.shape({self.text(inputs[0], _LOOSE)})", _ATOM
         if isinstance(op, Shape_i):
             return f"{self.text(inputs[0], _ATOM)}.shape[{op.i}]", _ATOM
+        if isinstance(op, KnownForest):
+            return self._trees(inputs[0], inputs[1].data), _ATOM
         return self._along(op, node)
+
+    def _trees(self, x: Variable, packed: Array) -> str:
+        """Write a forest of known trees, a line for each, and return its name."""
+        columns = self.text(x, _LOOSE)
+        self.count += 2
+        matrix, total = f"part_{self.count - 1}", f"part_{self.count}"
+        self.before.append(f"{matrix} = {columns}")
+        trees, constant = unpack(packed)
+
+        def written(tree: Tree, k: int) -> str:
+            if tree.column[k] == LEAF:
+                return f"{tree.value[k]:.12g}"
+            left, right = written(tree, k + 1), written(tree, int(tree.right[k]))
+            asked = f"{matrix}[:, {tree.column[k]}] <= {float(tree.value[k])!r}"
+            return f"pt.where({asked}, {left}, {right})"
+
+        self.before.append(f"{total} = {constant:.12g}")
+        self.before += [f"{total} = {total} + {written(tree, 0)}" for tree in trees]
+        return total
 
     def _along(self, op: Op, node: Apply) -> tuple[str, int]:
         """Write an operation along an axis."""

@@ -198,7 +198,11 @@ def _causal_forest(
     prognosis = {k: v for k, v in options.items() if not k.endswith("_effect")}
     return (
         CurveTerm((Curve("prognosis", names, {**prognosis, "of": treatment}, curve.text),)),
-        CurveTerm((Curve("effect", names, effect, curve.text),), (treatment,), (True,)),
+        CurveTerm(
+            (Curve("effect", names, {**effect, "of": treatment}, curve.text),),
+            (treatment,),
+            (True,),
+        ),
     )
 
 

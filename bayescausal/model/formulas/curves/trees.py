@@ -6,17 +6,20 @@ about the response's mean, so the equation has no other intercept.
 
 ``bcf(t, by=(x, z))`` is a Bayesian causal forest [2]_,
 
-.. math:: \mu(x, z, \hat e(x, z)) + \{b + s\, \tau(x, z)\}\, t,
+.. math:: \mu(x, z, \hat e(x, z)) + \{b + s\, \tau(x, z, \hat e(x, z))\}\, t,
 
 with two forests. That of effects has fewer and shallower trees and a spread :math:`s` that is
-learnt, half-Normal: effects are drawn to a constant, a coefficient of its own. The other forest may
-split on the propensity :math:`\hat e`, and has to: where the treatment goes to those whose outcome
+learnt, half-Normal: effects are drawn to a constant, a coefficient of its own. Both may split on
+the propensity :math:`\hat e` (:mod:`.propensity`), as often as on any covariate and at least a
+twentieth as often as on all of them. The first has to: where the treatment goes to those whose outcome
 would be high anyway, a forest without it is drawn to smooth away what the treatment follows, and
-the effect takes that up (regularisation-induced confounding). :math:`\hat e` is the expectation of
-`t` in a regression on the covariates and their squares, logistic if `t` is 0 or 1, estimated once,
-when the model is built, and a function of the covariates in every world.
+the effect takes that up (regularisation-induced confounding). The second has to where some units
+are never treated, or always: nothing tells their effect. A forest without the propensity carries
+the effect of the others over to them as if it were known; thresholds along it keep them apart, and
+there the posterior is as wide as the prior of how effects differ.
 
-It fails where the effect goes beyond the data: a forest is flat there, whatever is true.
+It fails where the effect goes beyond the data in another way: a forest is flat there, whatever is
+true.
 
 References
 ----------
@@ -35,11 +38,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from scipy.special import expit, logit, ndtri
+from scipy.special import logit, ndtri
 
 from bayescausal.model.forests.op import forest_value
 from bayescausal.model.forests.prior import Forest, Shape, cuts_of
 from bayescausal.model.formulas.columns import Categories
+from bayescausal.model.formulas.curves.propensity import expected_treatment
 from bayescausal.model.formulas.curves.weights import add_spread, argument_of, seen_of, size_of
 from bayescausal.model.formulas.priors import digits
 from bayescausal.model.formulas.terms import factor_of, product_of, safe
@@ -65,6 +69,8 @@ DEFAULTS: dict[str, dict[str, float]] = {
     "prognosis": {"m": 100, "alpha": 0.95, "beta": 2.0},
     "effect": {"m": 50, "alpha": 0.25, "beta": 3.0},
 }
+#: How often the propensity is asked about, in proportion to all covariates, at least.
+SHARE = 0.05
 
 
 def add_trees(
@@ -88,12 +94,17 @@ def add_trees(
             remedy="Put the other variable among the arguments of bart(), or code it as 0 and 1.",
         )
     columns, seen = _covariates(equation, curve)
-    if curve.kind == "prognosis":
-        symbolic, numeric = _propensity(equation, curve, columns, seen)
+    weights: tuple[float, ...] = ()
+    if curve.kind != "bart":
+        if curve.text not in equation.propensities:
+            found = expected_treatment(equation, curve, columns, seen)
+            equation.propensities[curve.text] = found
+        symbolic, numeric = equation.propensities[curve.text]
+        weights = (1.0,) * len(columns) + (max(1.0, SHARE * len(columns)),)
         columns.append(symbolic)
         seen = np.column_stack([seen, numeric])
     number = product_of(numbers)
-    shape = _shape(equation, curve, number, cuts=cuts_of(seen))
+    shape = replace(_shape(equation, curve, number, cuts_of(seen)), weights=weights)
     learnt = curve.kind == "effect"
     name = f"f_{equation.name}_{safe(term.label)}"
     for label in (name, f"{name}_forest"):
@@ -187,51 +198,3 @@ def _without_data(equation: Equation, curve: Curve) -> FormulaError:
         f"{curve.mark(equation.formula)}",
         remedy="Pass data= with the column.",
     )
-
-
-def _propensity(
-    equation: Equation, curve: Curve, columns: list[Any], seen: Array
-) -> tuple[Any, Array]:
-    """Return the expected treatment given the covariates, as an expression and as numbers.
-
-    A regression on the covariates and, of those with more than two values, their squares; logistic
-    where the treatment is 0 or 1. Standardised coefficients have Normal(0, 2.5) priors.
-    """
-    name = curve.options["of"]
-    column = equation.scope.columns[name]
-    if column.numeric is None or (column.levels is not None and len(column.levels) > 2):
-        raise FormulaError(
-            f"{name!r} in {curve.text!r} is no treatment of one number."
-            f"{curve.mark(equation.formula)}",
-            expected="a treatment that is 0 or 1, or a dose, with a column in data=.",
-        )
-    t = np.asarray(column.numeric, dtype=float)
-    whole = np.isfinite(t) & np.isfinite(seen).all(axis=1)
-    middle, spread = seen[whole].mean(axis=0), seen[whole].std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    bent = np.array([len(np.unique(v[whole])) > 2 for v in seen.T])
-    z = (seen - middle) / spread
-    design = np.column_stack([np.ones(len(z)), z, z[:, bent] ** 2])
-    binary = bool(np.isin(t[whole], (0, 1)).all())
-    b = _regression(design[whole], t[whole], binary)
-    b = np.asarray([float(f"{v:.6g}") for v in b])
-    away = [(c - m) / s for c, m, s in zip(columns, middle, spread, strict=True)]
-    squares = [a**2 for a, square in zip(away, bent, strict=True) if square]
-    eta = sum((w * a for w, a in zip(b[1:], [*away, *squares], strict=True)), start=b[0])
-    values = design @ b
-    return (pt.sigmoid(eta), expit(values)) if binary else (eta, values)
-
-
-def _regression(x: Array, y: Array, logistic: bool) -> Array:
-    """Return the mode of a regression, linear or logistic, by Newton's steps."""
-    ridge = np.full(x.shape[1], 1 / 2.5**2)
-    ridge[0] = 1e-6
-    b = np.zeros(x.shape[1])
-    for _ in range(50 if logistic else 1):
-        mean = expit(x @ b) if logistic else x @ b
-        weight = mean * (1 - mean) if logistic else np.ones(len(y))
-        step = np.linalg.solve((x.T * weight) @ x + np.diag(ridge), x.T @ (y - mean) - ridge * b)
-        b = b + step
-        if np.abs(step).max() < 1e-10:
-            break
-    return b

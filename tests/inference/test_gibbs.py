@@ -13,6 +13,7 @@ from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.conditioning.row_sums import accumulate
 from bayescausal.inference.hierarchies import gibbs, hierarchy
 from bayescausal.inference.hierarchies.coefficients import posterior_of
+from bayescausal.inference.hierarchies.collapsed import Collapsed
 from bayescausal.inference.hierarchies.scale_factors import Factors
 from bayescausal.model.structure.read import structure_of
 
@@ -164,6 +165,74 @@ def test_factors_are_the_density_of_what_is_held(kind):
         found = factors.terms(new, after, mask).sum() - factors.terms(now, flat, mask).sum()
         want = joint(points[1:], after) - joint(points[:1], flat) + volume
         assert found == pytest.approx(want, rel=1e-8, abs=1e-8)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_a_scale_is_chosen_by_the_integral_over_its_coefficient(centred):
+    """Of nearly equal columns; each integral by a rule over what the factors say.
+
+    Without noise, the most likely of three points is taken, and then the mean of the coefficient.
+    """
+    rng = np.random.default_rng(9)
+    n, p = 60, 13
+    x = rng.normal(size=(n, p)) + 2 * rng.normal(size=(n, 1))
+    with pm.Model(coords={"unit": range(n), "k": range(p)}) as model:
+        design = pm.Data("x", x, dims=("unit", "k"))
+        tau = pm.HalfNormal("tau", 1.0)
+        lam = pm.HalfStudentT("lam", nu=3, sigma=1.0, dims="k")
+        middle = pm.Normal("m", 0, 1)
+        if centred:
+            b = pm.Normal("b", middle, tau * lam, dims="k")
+        else:
+            b = pm.Normal("z", middle, 1, dims="k") * tau * lam
+        pm.Normal("y", design @ b, pm.HalfNormal("s", 1.0), dims="unit")
+    data = {"x": x, "y": x[:, :3].sum(axis=1) + rng.normal(size=n)}
+    structure = structure_of(model)
+    [sampler] = make_plan(structure, set(data), generalised=True).samplers
+    posterior = posterior_of(sampler.hierarchy, accumulate(sampler, structure, data))
+    factors = Factors(posterior)
+    reads = factors.reads()
+    parts = [Collapsed(factors, reads, c) for c in gibbs._classes(reads)]
+    assert sorted(len(c.scales) for c in parts)[-1] == p
+    part = max(parts, key=lambda c: len(c.scales))
+    points = 0.5 * rng.standard_normal((1, factors.map.dimension))
+    tried = np.tile(points, (2, 1))
+    tried[:, part.scales] += rng.normal(size=(2, p))
+    at, new = factors.at(points), factors.at(tried)
+    flat = posterior.coefficients(points, rng)
+
+    class Silent:
+        gumbel = staticmethod(lambda size: np.zeros(size))
+        standard_normal = staticmethod(lambda size: np.zeros(size))
+
+    chosen, effective = part.move(at, new, flat, Silent())
+    at_points, at_flat = points.copy(), flat.copy()
+    for i, k in enumerate(part.scales):
+        places = np.tile(at_points, (3, 1))
+        places[1:, k] = tried[:, k]
+        here = factors.at(places)
+        column = part.columns[i]
+        size = here.entries[:, part.entries[i]]
+        base = here.base[:, part.rows[i]]
+        u = np.linspace(-30, 30, 200_001)
+        log = np.empty((3, len(u)))
+        for j in range(3):
+            one = factors.at(places[j : j + 1])
+            few = []
+            for v in u[[50_000, 100_000, 150_000]]:  # a parabola
+                known = at_flat.copy()
+                known[0, column] = (v - base[j]) / size[j]
+                few.append(factors.terms(one, known, factors.none).sum())
+            log[j] = np.polyval(np.polyfit(u[[50_000, 100_000, 150_000]], few, 2), u)
+        top = log.max()
+        mass = np.exp(log - top).sum(axis=1)
+        best = int(np.argmax(mass))
+        assert np.diff(np.sort(mass))[-1] > 1e-6 * mass.max()
+        assert chosen[0, i] == best
+        mean = (np.exp(log[best] - top) @ u) / mass[best]
+        assert effective[0, i] == pytest.approx(mean, abs=1e-5)
+        at_points = places[best : best + 1]
+        at_flat[0, column] = (effective[0, i] - base[best]) / size[best]
 
 
 def fitted(model, data):

@@ -10,7 +10,8 @@ leaves the posterior exactly invariant:
    .. math:: p(h \mid e, y) \propto p(h) \prod_j N(e_j; a_j(h), d_j(h)^2) \prod_k p(y_k \mid e, h)
 
    falls into factors of which most read one or two scales. Scales that share no factor are moved at
-   once, by each to one of ten points [3]_;
+   once, by each to one of ten points [3]_; those of one coefficient each with it integrated out
+   (:mod:`.collapsed`);
 3. the scales of several coefficients again, given the *standardised* ones :math:`(c_j - m_j) / s_j`
    [2]_: the two parametrisations mix where the other does not.
 
@@ -34,6 +35,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.draws.diagnostics import diagnose
+from bayescausal.inference.hierarchies.collapsed import Collapsed
 from bayescausal.inference.hierarchies.scale_factors import Factors
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ RHAT, LEAST, SEVERE = 1.015, 400.0, 1.05
 AIM = 0.25
 #: A scale that so many coefficients read is moved given the standardised ones too.
 SEVERAL = 3
+#: How often these are moved in a sweep: of all scales they mix least.
+AGAIN = 2
 
 
 def draw_by_gibbs(posterior: Posterior, size: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -126,6 +130,10 @@ class _Chain:
         self.at = factors.at(self.points)
         reads = factors.reads()
         self.reads, self.classes = reads.astype(float), _classes(reads)
+        self.collapsed = [Collapsed(factors, reads, scales) for scales in self.classes]
+        done = np.concatenate([np.zeros(0, dtype=int), *(c.scales for c in self.collapsed)])
+        self.collapsed = [part for part in self.collapsed if len(part.scales)]
+        self.classes = [left for c in self.classes if len(left := c[~np.isin(c, done)])]
         self.width = np.full(reads.shape[1], -0.7)
         self.directions = _directions(factors, factors.of_coefficients(reads))
         self.lengths = np.full(len(self.directions), -1.5)
@@ -135,7 +143,7 @@ class _Chain:
     def sweep(self, tuning: float = 0.0) -> tuple[Array, Array]:
         """Move once; return points and coefficients."""
         self._apart(tuning)
-        if len(self.directions):
+        for _ in range(AGAIN if len(self.directions) else 0):
             self._together(tuning)
         self.flat = self.factors.posterior.coefficients(self.points, self.rng)
         if tuning:
@@ -154,11 +162,31 @@ class _Chain:
         points, flat = zip(*states, strict=True)
         return np.stack(points, axis=1), np.stack(flat, axis=1)
 
+    def _collapsed(self, part: Collapsed, value: Array, tuning: float) -> Array:
+        """Move scales of one coefficient each, with these integrated out; return the factors."""
+        scales, factors = part.scales, self.factors
+        moves = self._moves(np.exp(self.width[scales]), len(scales))
+        points = np.tile(self.points, (TRIED, 1, 1))
+        points[..., scales] += moves
+        with np.errstate(all="ignore"):
+            tried = factors.at(points.reshape(-1, points.shape[2]))
+        chosen, effective = part.move(self.at, tried, self.flat, self.rng)
+        self.points = self.points.copy()
+        self.points[:, scales] += _taken(np.zeros_like(moves[0]), moves, chosen)
+        self.at = factors.at(self.points)
+        self.flat = part.flat(self.at, self.flat, effective)
+        self.width[scales] += tuning * 4 * (AIM - (chosen == 0).mean(axis=0))
+        found = factors.terms(self.at, self.flat, factors.none)
+        _compare(found[:, part.unread], value[:, part.unread])
+        return found
+
     def _apart(self, tuning: float) -> None:
         """Move each scale, given the effective coefficients."""
         factors, none = self.factors, self.factors.none
-        back = factors.holding(self.at, self.flat, none)
         value = factors.terms(self.at, self.flat, none)
+        for part in self.collapsed:
+            value = self._collapsed(part, value, tuning)
+        back = factors.holding(self.at, self.flat, none)
         for scales in self.classes:
             reads = self.reads[:, scales]
             moves = self._moves(np.exp(self.width[scales]), len(scales))
@@ -172,8 +200,7 @@ class _Chain:
             self.width[scales] += tuning * 4 * (AIM - stay)
         self.at = factors.at(self.points)
         self.flat = back(self.at)
-        if not np.allclose(value, factors.terms(self.at, self.flat, none), rtol=1e-6, atol=1e-6):
-            raise ArithmeticError("a factor reads other scales in some places than in others")
+        _compare(factors.terms(self.at, self.flat, none), value)
 
     def _together(self, tuning: float) -> None:
         """Move scales of several coefficients, given the standardised ones where these are weak."""
@@ -212,6 +239,12 @@ class _Chain:
         noisy = whole + self.rng.gumbel(size=whole.shape)
         stay = np.exp(-np.logaddexp.reduce(whole, axis=0))
         return noisy.argmax(axis=0), stay.mean(axis=0)
+
+
+def _compare(found: Array, value: Array) -> None:
+    """Raise ArithmeticError unless factors are what they were taken to be."""
+    if not np.allclose(value, found, rtol=1e-6, atol=1e-6):
+        raise ArithmeticError("a factor reads other scales in some places than in others")
 
 
 def _taken(first: Array, others: Array, chosen: Array) -> Array:

@@ -181,7 +181,7 @@ class SparseGaussian:
     def _substituted(self, factors: Array, vectors: Array, *, transposed: bool) -> Array:
         out = np.array(vectors, dtype=float, order="C")
         places = (self.loop[n] for n in ("start", "l_row", "order"))
-        _kernels().substitute(*places, factors, out, transposed)
+        kernels().substitute(*places, factors, out, transposed)
         return out
 
     def _whole(self, q: Array, push: Array, noise: Array | None) -> tuple[float, Array] | None:
@@ -227,7 +227,7 @@ class SparseGaussian:
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))
         if not self.full or factors is not None:
             places = [self.loop[name] for name in _PLACES]
-            _kernels().factorise(
+            kernels().factorise(
                 *places,
                 jacobian,
                 self.values,
@@ -262,7 +262,7 @@ class SparseGaussian:
         return heights, means
 
 
-def _kernels() -> ModuleType:
+def kernels() -> ModuleType:
     """Return the compiled loops; they load numba."""
     from bayescausal.inference.hierarchies import sparse_kernels
 

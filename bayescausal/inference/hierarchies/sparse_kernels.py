@@ -14,7 +14,7 @@ from numba import njit
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
 
-__all__ = ["factorise", "substitute"]
+__all__ = ["collapse", "factorise", "substitute"]
 
 
 @njit(cache=True, nogil=True)
@@ -152,3 +152,52 @@ def substitute(
             vectors[b, j] = x
             for p in range(start[j] + 1, start[j + 1]):
                 column[l_row[p]] -= factor[p] * x
+
+
+@njit(cache=True, nogil=True)
+def collapse(
+    indptr: Array,
+    indices: Array,
+    data: Array,
+    rows: Array,
+    middle: Array,
+    spread: Array,
+    noisy: Array,
+    precision: Array,
+    normal: Array,
+    step: Array,
+    push: Array,
+    chosen: Array,
+) -> None:
+    """Choose scales and coefficients in turn; fill in step, push and chosen. See :mod:`.collapsed`.
+
+    - `middle`, `spread`, `noisy` (t, n, k): of each point, of n chains.
+    - `step`, `push` (n, n_rows): coefficients about the reference, and what is left of the moment.
+    """
+    for chain in range(normal.shape[0]):
+        for k in range(len(rows)):
+            row = rows[k]
+            diagonal = 0.0
+            for place in range(indptr[row], indptr[row + 1]):
+                if indices[place] == row:
+                    diagonal += data[place]
+            p = precision[chain, row] * diagonal
+            pull = precision[chain, row] * (push[chain, row] + diagonal * step[chain, row])
+            best, at = -np.inf, 0
+            for i in range(middle.shape[0]):
+                if noisy[i, chain, k] == -np.inf:
+                    continue
+                m, v = middle[i, chain, k], spread[i, chain, k] ** 2
+                wide = 1.0 + p * v
+                value = noisy[i, chain, k] - 0.5 * math.log(wide)
+                value += (m * pull + 0.5 * pull * pull * v - 0.5 * p * m * m) / wide
+                if value > best:
+                    best, at = value, i
+            m, v = middle[at, chain, k], spread[at, chain, k] ** 2
+            wide = 1.0 + p * v
+            new = (m + pull * v) / wide + math.sqrt(v / wide) * normal[chain, k]
+            chosen[chain, k] = at
+            move = new - step[chain, row]
+            step[chain, row] = new
+            for place in range(indptr[row], indptr[row + 1]):
+                push[chain, indices[place]] -= data[place] * move

@@ -6,8 +6,8 @@ a regression on the standardised covariates and the squares of those with more t
 small trees boosted from there (:mod:`bayescausal.model.forests.boosting`): logistic if the
 treatment is 0 or 1. The penalty of the coefficients and the number of trees are those of the least
 loss in five parts of the rows, each held out once; trees start from the best regression and from
-one with hardly any coefficients, and the better of the two is kept. It is estimated when the model is built, from at
-most :data:`ROWS` rows, and is a function of the covariates in every world.
+one with hardly any coefficients, and the better of the two is kept. It is estimated when the model
+is built, from at most :data:`ROWS` rows, and is a function of the covariates in every world.
 
 It fails where the treatment follows what neither a smooth sum of covariates nor steps along them
 describe.

@@ -192,7 +192,7 @@ class _Chain:
             moves = self._moves(np.exp(self.width[scales]), len(scales))
             points = np.tile(self.points, (TRIED, 1, 1))
             points[..., scales] += moves
-            found = self._terms(points, back, none)
+            found, _ = self._terms(points, back, none)
             chosen, stay = self._choice((found - value) @ reads)
             self.points = self.points.copy()
             self.points[:, scales] += _taken(np.zeros_like(moves[0]), moves, chosen)
@@ -210,12 +210,13 @@ class _Chain:
         for i, direction in enumerate(self.directions):
             moves = self._moves(np.exp(self.lengths[i]), 1)
             points = self.points + moves * direction
-            found = self._terms(points, back, self.standard).sum(axis=2)[..., None]
+            found, new = self._terms(points, back, self.standard)
+            found = found.sum(axis=2)[..., None]
             chosen, stay = self._choice(found - value)
             self.points = _taken(self.points, points, np.broadcast_to(chosen, self.points.shape))
             value = _taken(value, found, chosen)
+            self.at = self.at.taken(new, chosen[:, 0])
             self.lengths[i] += tuning * 4 * (AIM - stay[0])
-        self.at = factors.at(self.points)
         self.flat = back(self.at)
 
     def _moves(self, width: Array | float, size: int) -> Array:
@@ -227,11 +228,13 @@ class _Chain:
         steps = width * self.rng.standard_t(3, (TRIED + 1, CHAINS, size))
         return np.asarray(steps[1:] - steps[0])
 
-    def _terms(self, points: Array, back: Callable[[At], Array], standard: Array) -> Array:
+    def _terms(
+        self, points: Array, back: Callable[[At], Array], standard: Array
+    ) -> tuple[Array, At]:
         with np.errstate(all="ignore"):
             new = self.factors.at(points.reshape(-1, points.shape[2]))
             found = self.factors.terms(new, back(new), standard)
-        return np.maximum(found, -1e300).reshape(*points.shape[:2], -1)
+        return np.maximum(found, -1e300).reshape(*points.shape[:2], -1), new
 
     def _choice(self, ratio: Array) -> tuple[Array, Array]:
         """Return which of the points is taken, 0 where one stays, and how often one would."""

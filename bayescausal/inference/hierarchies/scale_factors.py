@@ -9,7 +9,7 @@ what is held while these move: the effective coefficients, or the *standardised*
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -68,6 +68,12 @@ class At:
     spread: Array  # (n, n_residuals) Prior sds
     entries: Array  # (n, n_entries) Of J
     base: Array  # (n, n_rows)
+
+    def taken(self, others: At, chosen: Array) -> At:
+        """Return of each chain this (0), or one of the others, of which there are t times n."""
+        n = len(chosen)
+        pairs = ((getattr(v, f.name) for v in (self, others)) for f in fields(self))
+        return At(*(np.concatenate([a, b])[chosen * n + np.arange(n)] for a, b in pairs))
 
 
 class Factors:

@@ -10,13 +10,13 @@ about the response's mean, so the equation has no other intercept.
 
 with two forests. That of effects has fewer and shallower trees and a spread :math:`s` that is
 learnt, half-Normal: effects are drawn to a constant, a coefficient of its own. Both may split on
-the propensity :math:`\hat e` (:mod:`.propensity`), as often as on any covariate and at least a
-twentieth as often as on all of them. The first has to: where the treatment goes to those whose
-outcome would be high anyway, a forest without it is drawn to smooth away what the treatment
-follows, and the effect takes that up (regularisation-induced confounding). The second has to where
-some units are never treated, or always: nothing tells their effect. A forest without the propensity
-carries the effect of the others over to them as if it were known; thresholds along it keep them
-apart, and there the posterior is as wide as the prior of how effects differ.
+the propensity :math:`\hat e` (:mod:`.propensity`). The first has to, as often as on any covariate:
+where the treatment goes to those whose outcome would be high anyway, a forest without it is drawn
+to smooth away what the treatment follows, and the effect takes that up (regularisation-induced
+confounding). The second has to, once for twenty splits on covariates, where some units are never
+treated, or always: nothing tells their effect, and of many covariates trees hardly ever ask the one
+that says so. A forest without the propensity carries the effect of the others over to them as if it
+were known; thresholds along it keep them apart, and the posterior is wide there.
 
 It fails where the effect goes beyond the data in another way: a forest is flat there, whatever is
 true.
@@ -100,7 +100,9 @@ def add_trees(
             found = expected_treatment(equation, curve, columns, seen)
             equation.propensities[curve.text] = found
         symbolic, numeric = equation.propensities[curve.text]
-        weights = (1.0,) * len(columns) + (max(1.0, SHARE * len(columns)),)
+        share = SHARE * len(columns)
+        own = max(1.0, share) if curve.kind == "prognosis" else share
+        weights = (*(1.0,) * len(columns), own)
         columns.append(symbolic)
         seen = np.column_stack([seen, numeric])
     number = product_of(numbers)

@@ -581,3 +581,27 @@ def test_covariates_of_a_table_are_held_in_all_data_sets():
     assert more.curve["width"].tolist() == pytest.approx([right, right / 2], rel=0.15)
     with pytest.raises(DataError, match="no column 'x'"):
         bc.recover(model, {"b": 1.0}, bc.ATE("x", "y"), units=10, **{**options, "data": {"w": [1]}})
+
+
+def test_a_failure_of_an_answer_with_several_cells_is_one_of_each():
+    answered = {
+        "truth": 1.0,
+        "mean": 1.1,
+        "sd": 0.1,
+        "null": 0.0,
+        "pooled": False,
+        "failure": "",
+        "hdi50_lb": 1.05,
+        "hdi50_ub": 1.15,
+        "hdi94_lb": 0.9,
+        "hdi94_ub": 1.3,
+        "covered_50": 0.0,
+        "covered": 1.0,
+    }
+    asked = {"kind": "estimand", "estimand": "A"}
+    rows = [asked | answered | {"replicate": r, "cell": f"g={g}"} for r in range(3) for g in (0, 1)]
+    rows.append(asked | {"replicate": 3, "cell": "", "pooled": False, "failure": "broke"})
+    found = summarise_rows(pd.DataFrame(rows), 4)
+    assert list(found.index) == ["A [g=0]", "A [g=1]"]  # and no A that failed in 1 of 1
+    assert found["failed"].tolist() == [1 / 4, 1 / 4]
+    assert found["coverage_94"].tolist() == [1.0, 1.0]

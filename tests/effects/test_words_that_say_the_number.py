@@ -206,3 +206,38 @@ def test_what_follows_what_is_set_is_not_left_as_it_is():
     """E[y | do(t=1)]: m follows t; in the natural course alone all is as it is."""
     effect = Effect([0.1, 0.2], bc.Contrast("y", {"t": 1}, {"t": 0, "m": 1}))
     assert effect.sentence().startswith("Setting t to 1 and not setting m rather than setting t")
+
+
+@pytest.mark.parametrize("given", [None, {"z": 1}])
+def test_an_association_says_how_many_units_are_in_each_group(known, given):
+    kept = known.columns["z"] == 1 if given else np.ones(200, dtype=bool)
+    x = known.columns["x"][kept]
+    effect = bc.estimate(known, bc.Association("x", "y", given=given))
+    sizes = f", {(x == 1).sum()} where x=1 and {(x == 0).sum()} where x=0"
+    assert f"the 200 patients{sizes} (" in effect.sentence()
+    assert sizes in effect.population
+    assert not any("Few" in note for note in effect.notes)
+    # who belongs is drawn anew where the outcome says it: there is no one number of units
+    drawn = bc.estimate(known, bc.Association("x", "y", given={"y": (0, 2)}))
+    assert "the 200 patients, in two groups" in drawn.sentence()
+
+
+def test_an_association_of_few_units_is_noted():
+    with pm.Model(coords={"unit": [0]}) as model:
+        g = pm.Categorical("g", [0.5, 0.5], dims="unit")
+        dose = pm.Normal("dose", 3, 1, dims="unit")
+        pm.Normal("y", 2 * dose + g, 1, dims="unit")
+    dose = np.r_[2, 4, np.linspace(1.1, 4.9, 78)]
+    data = pd.DataFrame({"g": np.arange(80) % 2, "dose": dose, "y": 2 * dose})
+    known = bc.truth(model, {}, data)
+    effect = bc.estimate(known, bc.Association("dose", "y", treated=4, control=2))
+    assert "over the 80 units, 1 where dose=4 and 1 where dose=2" in effect.sentence()
+    [note] = [n for n in effect.notes if n.startswith("Few")]
+    assert note.startswith("Few units in a group: 1 with dose=4; 1 with dose=2. Which units these")
+    assert "the interval does not hold it" in note
+    assert "control=(None, 3)" in note
+    split = bc.Association("dose", "y", treated=(1.9, 2), control=(3, None), by="g")
+    [note] = [n for n in bc.estimate(known, split).notes if n.startswith("Few")]
+    in_range, g = (dose >= 1.9) & (dose <= 2), data["g"]
+    each = [(in_range & (g == level)).sum() for level in (0, 1)]
+    assert f"{each[0]} with 1.9 <= dose <= 2, g=0; {each[1]} with 1.9 <= dose <= 2, g=1." in note

@@ -231,6 +231,42 @@ def test_principal_strata_need_all_that_they_assume(broken):
     assert within(strata(**{broken: True}), 1).status == "not identified"
 
 
+@pytest.mark.parametrize(
+    ("moved", "measured", "given"),
+    [
+        ("z y", "w", " given w"),  # within each w the encouragement is a coin
+        ("z kind", "w", " given w"),
+        ("z y", "", None),  # E[y | z] differs although nobody is treated: w is in it
+        ("z kind", "", None),
+        ("kind y", "", ""),  # what does not move the encouragement does not matter
+        ("z", "", ""),
+        ("m", "", ""),  # the treatment acts through m too: that is its own effect
+        ("z -> m", "m", " given m"),
+        ("z -> m", "", None),  # a second way from the encouragement to the outcome
+    ],
+)
+def test_an_encouragement_bears_on_the_outcome_through_the_treatment_alone(moved, measured, given):
+    with pm.Model(coords={"unit": [0]}) as model:
+        w, none = pm.Normal("w", dims="unit"), pt.constant(0.0)
+        z = pm.Bernoulli("z", logit_p=w if moved in ("z", "z y", "z kind") else none, dims="unit")
+        tilt = np.array([-1.0, 0.0, 1.0])
+        of_w = {"logit_p": w[:, None] * tilt} if "kind" in moved else {"p": np.full(3, 1 / 3)}
+        kind = pm.Categorical("kind", **of_w, dims="unit")
+        takes = pt.constant(np.array([[0, 0], [0, 1], [1, 1]], dtype=float))
+        d = pm.Bernoulli("d", takes[kind, z], dims="unit")
+        mean = pm.Normal("p", shape=(3, 2))[kind, d] + (w if " y" in moved else 0)
+        if "m" in moved:
+            mean = mean + pm.Normal("m", z if "->" in moved else d, dims="unit")
+        pm.Normal("y", mean, dims="unit")
+    observed = ["z", "d", "y", *measured.split()]
+    found = bc.CATE("d", "y", given={"kind": 1}).identify(model, observed=observed)
+    if given is None:
+        assert found.status == "not identified"
+    else:
+        assert found.method == "principal strata"
+        assert f"as good as randomised{given}: " in found.assumptions[0]
+
+
 def laid_out(start, *, times=True):
     """Units by times, their effects along a dim each."""
     with pm.Model(coords={"unit": range(6), "time": range(5)}) as model:

@@ -34,7 +34,7 @@ import pandas as pd
 from bayescausal.checks.studies.assurance_curve import Assurance, crossing, rising, wilson
 from bayescausal.checks.studies.collect import check_replicates, collect, make_recipe
 from bayescausal.checks.studies.engine import check_executor
-from bayescausal.checks.studies.recovery import names_of
+from bayescausal.checks.studies.recovery import with_names
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.record import Fit
 from bayescausal.types import StudyError, closest
@@ -186,7 +186,7 @@ def assurance(
             title=f"assurance, {n:,} units",
         )
         seed = recipe.seed
-        names = set(names_of(rows[rows["failure"] == ""]))
+        names = set(with_names(rows[rows["failure"] == ""])["name"])
         if len(names) > 1 or rows["pooled"].any():
             raise StudyError(
                 f"The answer to {label!r} has several numbers.",

@@ -16,7 +16,7 @@ from bayescausal.checks.studies.calibrate_bands import (
     power,
     rank_law,
 )
-from bayescausal.checks.studies.recovery import names_of
+from bayescausal.checks.studies.recovery import with_names
 from bayescausal.draws.check import Check
 from bayescausal.figures.checks.ranks import plot_rank_ecdf, plot_rank_histogram, rank_panels
 from bayescausal.types import StudyError, closest
@@ -116,8 +116,7 @@ class Calibration(Check):
                 expected=f"Among {', '.join(map(repr, self.quantities))}.",
                 names=closest(str(quantity), self.quantities)[:1],
             )
-        mine = self.rows[(names_of(self.rows) == quantity) & (self.rows["failure"] == "")]
-        return _thinnest(mine, self.rank_draws)[0]
+        return _thinnest(_answered(self.rows, quantity), self.rank_draws)[0]
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes | Array:
         """Draw the ranks of every quantity.
@@ -150,10 +149,11 @@ def judge(
 
     ``rank_draws``: draws among which truths are ranked.
     """
-    names = names_of(rows)
-    lines = {}
-    for name in dict.fromkeys(names):
-        lines[name] = _line(rows[names == name], replicates, rank_draws)
+    named = with_names(rows)
+    lines = {
+        name: _line(named[named["name"] == name], replicates, rank_draws)
+        for name in dict.fromkeys(named["name"])
+    }
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("quantity")
     table.insert(3, "p_adjusted", holm(table["p"].to_numpy()))
     verdict, finding = _verdict(table, replicates)
@@ -169,6 +169,12 @@ def judge(
         rank_draws=rank_draws,
         seed=seed,
     )
+
+
+def _answered(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the rows of one quantity that have a number."""
+    named = with_names(rows)
+    return named[(named["name"] == name) & (named["failure"] == "")]
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -380,8 +386,7 @@ def _draw(
     drawn = []
     for one, name in zip(axes, chosen, strict=True):
         ranks = check.ranks(name)
-        mine = check.rows[(names_of(check.rows) == name) & (check.rows["failure"] == "")]
-        among = _thinnest(mine, check.rank_draws)[1]
+        among = _thinnest(_answered(check.rows, name), check.rank_draws)[1]
         limits = {level: bands(len(ranks), among, level) for level in (0.95, 0.99)}
         drawn.append(kinds[kind](ranks, among, limits, title=name, ax=one))
         place = drawn[-1].get_subplotspec()

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.figures.style import Axes
 
-__all__ = ["MEASURES", "Recovery", "names_of", "summarise_rows"]
+__all__ = ["MEASURES", "Recovery", "summarise_rows", "with_names"]
 
 #: Columns of a summary; each has its Monte Carlo error behind them.
 MEASURES = (
@@ -175,7 +175,7 @@ class Recovery:
         StudyError
             If there is no such estimand, or several for one `ax`.
         """
-        rows = self.rows.assign(name=names_of(self.rows))
+        rows = with_names(self.rows)
         known = list(dict.fromkeys(rows.loc[rows["kind"] == "estimand", "name"]))
         chosen = known if estimand is None else estimand
         chosen = [chosen] if isinstance(chosen, str) else list(chosen)
@@ -220,7 +220,7 @@ def summarise_rows(rows: pd.DataFrame, replicates: int) -> pd.DataFrame:
     ``rows``: as in :class:`Recovery`.
     ``replicates``: of which every estimand should have an answer.
     """
-    named = rows.assign(name=names_of(rows))
+    named = with_names(rows)
     lines = {}
     measures = (*MEASURES, *(c for c in LOOKED if c in rows))
     for name in dict.fromkeys(named["name"]):
@@ -230,16 +230,22 @@ def summarise_rows(rows: pd.DataFrame, replicates: int) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index", columns=columns).rename_axis("estimand")
 
 
-def names_of(rows: pd.DataFrame) -> pd.Series:
-    """Return the name of each row's number: the estimand, and the cell unless it is a unit."""
-    with_cells = rows[(rows["failure"] == "") & (rows["cell"] != "") & ~rows["pooled"]]
-    several = set(with_cells["estimand"])
-    names = rows["estimand"].where(
-        (rows["cell"] == "") | rows["pooled"], rows["estimand"] + " [" + rows["cell"] + "]"
-    )
-    # A failure of an answer with several cells is a failure of each of them.
-    lost = (rows["failure"] != "") & rows["estimand"].isin(several)
-    return names.where(~lost, rows["estimand"])
+def with_names(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the ``name`` of each number: the estimand, and the cell unless it is a unit.
+
+    A failure of an answer with several cells is a failure of each of them: a row for each.
+    """
+    inside = (rows["cell"] != "") & ~rows["pooled"].astype(bool)
+    names = rows["estimand"].where(~inside, rows["estimand"] + " [" + rows["cell"] + "]")
+    answered = inside & (rows["failure"] == "")
+    cells = names[answered].groupby(rows["estimand"]).unique()
+    lost = (rows["failure"] != "") & rows["estimand"].isin(cells.index)
+    every = [
+        list(cells[asked]) if gone else [name]
+        for name, asked, gone in zip(names, rows["estimand"], lost, strict=True)
+    ]
+    named = pd.Series(every, index=rows.index, dtype=object)
+    return rows.assign(name=named).explode("name", ignore_index=True)
 
 
 def _measures(mine: pd.DataFrame, replicates: int, measures: Sequence[str]) -> list[float]:

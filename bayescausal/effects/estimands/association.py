@@ -131,8 +131,9 @@ class Association(Estimand):
             f"control=(None, {middle:g}))."
         )
 
-    def _groups(self) -> tuple[str, str]:
-        """Return the two groups in words."""
+    @property
+    def groups(self) -> tuple[str, str]:
+        """The two groups in words, without `given`."""
         levels = ({self.x: getattr(self, role)} for role in ("treated", "control"))
         here, there = (parse_given(each).describe() for each in levels)
         return here, there
@@ -140,7 +141,7 @@ class Association(Estimand):
     def claim(self, said: Teller, cell: dict[str, Any]) -> tuple[str, str]:
         """Return ``where X=1, Y is higher by 2 than where X=0``; and ``on average``."""
         (what, _), (noun, _) = said.quantity(), said.quantity(noun=True)
-        here, there = self._groups()
+        here, there = self.groups
         value = said.text(cell["mean"], cell)
         match self.scale.name:
             case "difference":
@@ -158,12 +159,12 @@ class Association(Estimand):
 
     def opening(self, said: Teller) -> str:
         """Return ``where X=1 against where X=0, Y on average``."""
-        here, there = self._groups()
+        here, there = self.groups
         return f"where {here} against where {there},{on_scale(self, said)}{said.within()}"
 
     def ask(self, said: Teller) -> str:
         """Return ``how does Y on average differ where X=1 from where X=0``."""
-        here, there = self._groups()
+        here, there = self.groups
         what = f"{said.quantity()[0]}{said.taken()}"
         whom = among(said.units, self.given)
         return f"how does {what} differ where {here} from where {there}{whom}{told_as(self)}"

@@ -14,21 +14,29 @@ Cambridge University Press, 2007, section 11.3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.subtensor import AdvancedSubtensor, indices_from_subtensor
 
+from bayescausal.effects.evaluation.outcome_distributions import members_of
+from bayescausal.effects.without_model.read_table import hardly_twice
 from bayescausal.types import EmptySubgroupError, EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.effects.estimands.conditions import Condition
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.evaluate import Units
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["groups_read", "index_of"]
+__all__ = ["groups_read", "groups_seen", "index_of"]
+
+#: A group of fewer units is noted: which ones they are matters more than the interval says.
+FEW = 10
 
 
 def index_of(structure: Structure, outcome: str, frame: Sequence[str], dim: str) -> str | None:
@@ -93,3 +101,45 @@ def groups_read(
                 expected=f"{lengths}, one boolean per unit, in the order of the data.",
             )
     return belongs
+
+
+def groups_seen(question: Question, cells: Sequence[Condition]) -> tuple[str, list[str]]:
+    """Return over whom two groups that were seen are compared, with their sizes; and notes.
+
+    - `cells`: the subgroups of `by`; of everyone without it.
+    """
+    asked: Any = question.estimand
+    if asked.grouped_by is None:
+        return question.words, []
+    counts = [[_count(question, arm.condition & cell) for arm in question.arms] for cell in cells]
+    known = question.population != "superpopulation"
+    if any(n is None for each in counts for n in each):
+        return f"{question.words}{', in two groups' if known else ''}", []
+    words = question.words
+    if known and len(cells) == 1:
+        sizes = zip(counts[0], asked.groups, strict=True)
+        words += ", " + " and ".join(f"{n:,} where {who}" for n, who in sizes)
+    few = [
+        f"{n} with {', '.join(filter(None, [who, cell.describe()]))}"
+        for each, cell in zip(counts, cells, strict=True)
+        for n, who in zip(each, asked.groups, strict=True)
+        if n is not None and n < FEW
+    ]
+    if not few:
+        return words, []
+    named = "; ".join(few[:FEW]) + (f"; and {len(few) - FEW} more" if len(few) > FEW else "")
+    told = f"Few units in a group: {named}. Which units these are is chance"
+    told += ", and the interval does not hold it." if known else "."
+    column = question.fit.columns.get(asked.grouped_by)
+    if column is not None and asked.grouped_by not in question.fit.labels:
+        values = np.unique(column[np.isfinite(column)])
+        if hardly_twice(values, len(values), column.size):
+            told += f" {asked.if_empty(f'{asked.grouped_by}=', column)}"
+    return words, [told]
+
+
+def _count(question: Question, who: Condition) -> int | None:
+    """Return how many units meet a condition, where that is the same in every draw."""
+    drawn = question.units.fresh or not question.recomputed.isdisjoint(who.reads)
+    inside = None if drawn else members_of(question.units, who)
+    return int(inside.sum()) if inside is not None and inside.size == question.units.count else None

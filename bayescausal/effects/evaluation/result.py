@@ -12,6 +12,7 @@ import xarray as xr
 from bayescausal.effects.averaging.blocks import Cell
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.conditions import EVERYONE, Condition
+from bayescausal.effects.evaluation.group_membership import groups_seen
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
@@ -112,6 +113,7 @@ def as_effect(
     draws = xr.DataArray(array, dims=(*dims, *names), coords=coords).assign_coords(own)
     rest = [d for d in draws.dims if d not in ("chain", "draw")]
     draws = draws.transpose("chain", "draw", *rest)
+    words, few = groups_seen(question, [cell.condition for cell in run.cells])
     for name, _ in along:
         draws[name].attrs["seen"] = _seen(None if name in fit.labels else fit.columns.get(name))
     return Effect(
@@ -120,8 +122,8 @@ def as_effect(
         identification=None,
         mc_error=_shaped_error(error, draws, rest, lead, grid, event),
         seed=run.seed,
-        population=question.words,
-        notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan), *notes),
+        population=words,
+        notes=(*notes_of(run, plan, error), *few, *_unseen(run, answer, plan), *notes),
     )
 
 

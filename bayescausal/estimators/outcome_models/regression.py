@@ -35,6 +35,7 @@ from bayescausal.estimators.numerics.least_squares import (
     scales_of,
     with_constant,
 )
+from bayescausal.estimators.problem.encoding import far_means
 from bayescausal.estimators.problem.problem import clustered_error
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Regression(Estimator):
         if dosed:
             assert problem.dose is not None
             assert problem.levels is not None
-            column, (high, low) = problem.dose, problem.levels
+            zero = float(far_means(problem.dose))
+            column, (high, low) = problem.dose - zero, (v - zero for v in problem.levels)
             rows = slice(0, problem.n)
         else:
             column, high, low = problem.treated.astype(float), 1.0, 0.0

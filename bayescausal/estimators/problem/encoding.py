@@ -18,10 +18,12 @@ from bayescausal.types import DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["NOTHING_TO_ADJUST", "encode", "independent", "is_number", "refuse_holes"]
+__all__ = ["NOTHING_TO_ADJUST", "encode", "far_means", "independent", "is_number", "refuse_holes"]
 
 #: Share of a column's own size below which what the others leave of it counts as nothing.
 TOLERANCE = 1e-9
+#: A column that is more of its standard deviations from zero is taken about its mean.
+FAR = 100.0
 #: How the note about columns without spread ends.
 NOTHING_TO_ADJUST = "one value in these units, so there is nothing to adjust for."
 
@@ -66,6 +68,25 @@ def encode(
             origin.append(name)
     matrix = np.stack(parts, axis=1) if parts else np.empty((rows, 0))
     return matrix, tuple(names), tuple(origin)
+
+
+def far_means(x: np.ndarray) -> np.ndarray:
+    """Return the means of columns that are far from zero for their spread, and 0 for the others.
+
+    Products of such columns (times in seconds, years) hold few digits of how they vary; beside a
+    constant a column and its distance from the mean say the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> far_means(np.array([[1e6, 1.0], [1e6 + 2, 3.0]])).tolist()
+    [1000001.0, 0.0]
+    """
+    held = np.isfinite(x)
+    count = np.maximum(held.sum(axis=0), 1)
+    mean = np.where(held, x, 0.0).sum(axis=0) / count
+    spread = np.sqrt((np.where(held, x - mean, 0.0) ** 2).sum(axis=0) / count)
+    return np.asarray(np.where(np.abs(mean) > FAR * spread, mean, 0.0))
 
 
 def refuse_holes(x: np.ndarray, names: Sequence[str], what: str) -> None:

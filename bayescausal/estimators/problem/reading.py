@@ -26,7 +26,7 @@ from bayescausal.effects.without_model.read_table import read_frame
 from bayescausal.estimators.numerics.least_squares import with_constant
 from bayescausal.estimators.problem.adjustment import adjustment_of, told_instruments
 from bayescausal.estimators.problem.columns_of_fit import columns_of
-from bayescausal.estimators.problem.encoding import encode, independent, is_number
+from bayescausal.estimators.problem.encoding import encode, far_means, independent, is_number
 from bayescausal.estimators.problem.problem import GROUPS, Problem
 from bayescausal.estimators.problem.target import refuse_empty_cells, target_rows
 from bayescausal.graph.structure.marks import observables
@@ -196,7 +196,7 @@ def _problem(
             n: dict.fromkeys(table[n].tolist()) for n in given.reads if not is_number(table[n])
         }
         problem = problem.part(given.member, given.describe(), given.labels_there_are(words))
-    return _without_ties(_by_arm(problem))
+    return _about_means(_without_ties(_by_arm(problem)))
 
 
 def _by_arm(problem: Problem) -> Problem:
@@ -231,6 +231,17 @@ def _without_ties(problem: Problem) -> Problem:
         target=None if problem.target is None else problem.target.columns(kept),
         notes=tuple(dict.fromkeys((*problem.notes, *notes))),
     )
+
+
+def _about_means(problem: Problem) -> Problem:
+    """Take the columns that are far from zero about their means."""
+    means = far_means(problem.x)
+    if not means.any():
+        return problem
+    target = problem.target
+    if target is not None:
+        target = replace(target, x=target.x - means)
+    return replace(problem, x=problem.x - means, target=target)
 
 
 def _refuse_other_target(

@@ -25,7 +25,7 @@ import numpy as np
 
 from bayescausal.estimators.estimator import Estimator, Prepared
 from bayescausal.estimators.nuisance.outcome import response
-from bayescausal.estimators.problem.encoding import independent, is_number, refuse_holes
+from bayescausal.estimators.problem.encoding import far_means, independent, is_number, refuse_holes
 from bayescausal.types import EstimandError, IdentificationError
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ class FrontDoor(Estimator):
                 table[name] = np.array([str(v) for v in values.tolist()], dtype=object)
         columns, labels = replace(problem, table=table).encoded(names)
         kept, ties = independent(columns, labels)
-        inner = replace(problem, x=columns[:, kept], names=tuple(labels[j] for j in kept), _kept={})
+        x = columns[:, kept] - far_means(columns[:, kept])
+        inner = replace(problem, x=x, names=tuple(labels[j] for j in kept), _kept={})
         model = response(inner, self.outcome)
         arms = (problem.treated, problem.control)
 

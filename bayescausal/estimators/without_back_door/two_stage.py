@@ -33,6 +33,7 @@ from bayescausal.estimators.numerics.least_squares import (
     scales_of,
     with_constant,
 )
+from bayescausal.estimators.problem.encoding import far_means
 from bayescausal.types import DataError, EstimandError, IdentificationError, closest
 
 if TYPE_CHECKING:
@@ -119,11 +120,14 @@ class TwoStageLeastSquares(Estimator):
             dose, gap = problem.dose, problem.levels[0] - problem.levels[1]
         covariates, names = problem.encoded(given)
         moved, labels = problem.encoded((variable,))
+        covariates, moved, dose, y = (
+            each - far_means(each) for each in (covariates, moved, dose, problem.y)
+        )
         exogenous = with_constant(covariates)
         first = np.column_stack([exogenous, moved])
         refuse_ties(first, ("constant", *names, *labels), "the first stage")
         k = exogenous.shape[1]
-        columns = np.column_stack([first, dose, problem.y])
+        columns = np.column_stack([first, dose, y])
         size = scales_of(columns)
         statistic = _first_stage(first, dose, k)
 

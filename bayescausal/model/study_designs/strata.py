@@ -2,10 +2,13 @@ r"""Principal strata: what identifies the effect on those whom an encouragement 
 
 A latent kind of each unit, :math:`S`, and an encouragement :math:`Z` decide the treatment,
 :math:`D = d(S, Z)`; the outcome reads :math:`S` and :math:`D`, and :math:`Z` through :math:`D`
-alone (*exclusion*); :math:`Z` and :math:`S` have no common cause (*randomisation*); and no kind
-does the opposite of what another is moved to (*monotonicity*). Then the effect of the treatment on
-the kind that :math:`Z` moves, the compliers, is the effect of :math:`Z` on the outcome divided by
-that on the treatment [1]_. That on the other kinds is not identified: their treatment never varies.
+alone (*exclusion*); :math:`Z` has no cause in common with :math:`S` or the outcome
+(*randomisation*); and no kind does the opposite of what another is moved to (*monotonicity*). The
+first two say that :math:`Z` is separated from :math:`S` and the outcome but for its arrow to
+:math:`D`, maybe given what is measured and :math:`D` does not change. Then the effect of the
+treatment on the kind that :math:`Z` moves, the compliers, is the effect of :math:`Z` on the outcome
+divided by that on the treatment [1]_. That on the other kinds is not identified: their treatment
+never varies.
 
 References
 ----------
@@ -23,6 +26,8 @@ import networkx as nx
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
+from bayescausal.graph.structure.independences import separated
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.model.interventions.support import params_of
 from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.structure import family_name
@@ -64,11 +69,10 @@ def on_compliers(
     if len(causes) != 1 or stratum not in graph.predecessors(x) or causes[0] not in measured:
         return found
     [z] = causes
-    reads = set(graph.predecessors(y))
-    if not {x, stratum} <= reads or z in reads:
+    if not {x, stratum} <= set(graph.predecessors(y)):
         return found
-    above = [nx.ancestors(graph, n) | {n} for n in (stratum, z)]
-    if above[0] & above[1] or nx.has_path(graph, z, stratum):
+    held = _randomised(as_graph(graph), z, x, (stratum, y), measured)
+    if held is None:
         return found
     takes = _table(structure, x, stratum, z)
     if takes is None or not 0 <= level < len(takes) or level != int(level):
@@ -82,6 +86,7 @@ def on_compliers(
     if np.sum(moves != 0) > 1:
         return found  # kinds that are moved alike are not told apart
     against = "less" if moves[int(level)] > 0 else "more"
+    given = f" given {', '.join(held)}" if held else ""
     return replace(
         found,
         status="under assumption",
@@ -89,12 +94,32 @@ def on_compliers(
         hedge=None,
         reason="",
         assumptions=(
-            f"{z} is as good as randomised: it and {stratum} have no common cause",
-            f"exclusion: {z} has no effect on {y} but through {x}",
+            f"{z} is as good as randomised{given}: it has no other cause in common with {stratum} "
+            f"or {y}",
+            f"exclusion: {z} has no effect on {y} but through {x}{given}",
             f"monotonicity: {z} makes nobody take {against} of {x}; those with {stratum} = "
             f"{level:g} are the ones whom it moves, the compliers",
         ),
     )
+
+
+def _randomised(
+    graph: nx.DiGraph, z: str, x: str, others: tuple[str, str], measured: Collection[str]
+) -> list[str] | None:
+    """Return what is held where an encouragement bears on the others through the treatment alone.
+
+    Returns: names of what is measured and not changed by the treatment, few; None if it does not.
+    """
+    cut: nx.DiGraph = nx.DiGraph(graph)
+    cut.remove_edge(z, x)
+    causes = set().union(*(nx.ancestors(graph, n) for n in (z, *others)))
+    held = sorted((causes & {*measured}) - nx.descendants(graph, x) - {z, x, *others})
+    if not separated(cut, z, others, held):
+        return None if not separated(cut, z, others) else []
+    for name in tuple(held):
+        less = [n for n in held if n != name]
+        held = less if separated(cut, z, others, less) else held
+    return held
 
 
 def _table(structure: Structure, x: str, stratum: str, z: str) -> np.ndarray | None:

@@ -16,7 +16,7 @@ from bayescausal.checks.studies.calibrate_bands import (
     power,
     rank_law,
 )
-from bayescausal.checks.studies.recovery import with_names
+from bayescausal.checks.studies.recovery import failures, with_names
 from bayescausal.draws.check import Check
 from bayescausal.figures.checks.ranks import plot_rank_ecdf, plot_rank_histogram, rank_panels
 from bayescausal.types import StudyError, closest
@@ -330,13 +330,7 @@ def _notes(
         f"So many data sets find a posterior sd 10% too small with probability {narrow:.2f} and a "
         f"bias of a tenth of a posterior sd with {biased:.2f}, per quantity, outside the 99% band."
     ]
-    failed = rows[rows["failure"] != ""]
-    if len(failed):
-        first = failed.iloc[0]
-        found.append(
-            f"{failed['replicate'].nunique()} replicates failed in something; replicate "
-            f"{first['replicate']}: {first['failure']}"
-        )
+    found += failures(rows)
     short = rows[rows["ess"] < rank_draws]
     if len(short):
         found.append(
@@ -344,9 +338,6 @@ def _notes(
             f"{', '.join(sorted(set(short['estimand']))[:3])} is worth fewer than {rank_draws} "
             "independent draws: its ranks are not quite uniform under a right posterior either."
         )
-    diverged = rows.loc[rows["divergences"] > 0, "replicate"].nunique()
-    if diverged:
-        found.append(f"The sampler diverged in {diverged} replicates.")
     if "log-likelihood" not in set(table["kind"]):
         found.append(
             "The joint log-density was not ranked: the truth lacks variables or parameters of the "

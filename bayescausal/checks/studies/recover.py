@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.checks.studies.collect import check_replicates, collect, make_recipe
 from bayescausal.checks.studies.engine import check_executor
-from bayescausal.checks.studies.recovery import Recovery
+from bayescausal.checks.studies.recovery import Recovery, failures
 from bayescausal.inference.record import Fit
 from bayescausal.types import ParameterError
 
@@ -256,20 +256,12 @@ def recover_with(
 
 def _notes(rows: pd.DataFrame) -> tuple[str, ...]:
     """Say what should be known of the fits."""
-    found = []
-    failed = rows[rows["failure"] != ""]
-    if len(failed):
-        first = failed.iloc[0]
-        found.append(
-            f"{failed['replicate'].nunique()} replicates failed in something; replicate "
-            f"{first['replicate']}: {first['failure']}"
-        )
-    diverged = rows.loc[rows["divergences"] > 0, "replicate"].nunique()
-    if diverged:
-        found.append(f"The sampler diverged in {diverged} replicates.")
+    found = failures(rows)
     unmixed = rows.loc[rows["r_hat"] > 1.05, "replicate"].nunique()
     if unmixed:
-        found.append(f"r_hat is above 1.05 in {unmixed} replicates.")
+        found.append(
+            f"r_hat is above 1.05 in {unmixed} of {rows['replicate'].nunique()} replicates."
+        )
     if rows["pooled"].any():
         found.append("Of answers per unit, at most 20 units are kept; the summary averages them.")
     return tuple(found)

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.figures.style import Axes
 
-__all__ = ["MEASURES", "Recovery", "summarise_rows", "with_names"]
+__all__ = ["MEASURES", "Recovery", "failures", "summarise_rows", "with_names"]
 
 #: Columns of a summary; each has its Monte Carlo error behind them.
 MEASURES = (
@@ -303,3 +303,19 @@ def _said(units: object) -> str:
     return (
         " x ".join(f"{v} {k}" for k, v in units.items()) if hasattr(units, "items") else str(units)
     )
+
+
+def failures(rows: pd.DataFrame) -> list[str]:
+    """Say in how many replicates something failed, and in how many the sampler diverged."""
+    found, whole = [], f"of {rows['replicate'].nunique()} replicates"
+    failed = rows[rows["failure"] != ""]
+    if len(failed):
+        first = failed.iloc[0]
+        found.append(
+            f"{failed['replicate'].nunique()} {whole} failed in something; replicate "
+            f"{first['replicate']}: {first['failure']}"
+        )
+    diverged = rows.loc[rows["divergences"] > 0, "replicate"].nunique()
+    if diverged:
+        found.append(f"The sampler diverged in {diverged} {whole}.")
+    return found

@@ -44,6 +44,7 @@ def data():
         ("h * bart(x)", "is multiplied by h"),
         ("bart(x) + bart(x, m=9)", "are the same curve with other options"),
         ("s(x) + s(x, k=9)", "are the same curve with other options"),
+        ("bcf(t, by=x) + bcf(one, by=x)", "Write the second as one . bart.x."),
         ("bart(nope)", "'nope' has no formula"),
         ("bart(one)", "has one value in the data"),
         ("bart(y)", "stands on both sides"),

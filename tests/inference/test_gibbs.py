@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 from scipy import integrate, stats
 
@@ -205,7 +206,7 @@ def test_a_scale_is_chosen_by_the_integral_over_its_coefficient(centred):
         gumbel = staticmethod(lambda size: np.zeros(size))
         standard_normal = staticmethod(lambda size: np.zeros(size))
 
-    chosen, effective = part.move(at, new, flat, Silent())
+    chosen, effective, _ = part.move(at, new, flat, Silent())
     at_points, at_flat = points.copy(), flat.copy()
     for i, k in enumerate(part.scales):
         places = np.tile(at_points, (3, 1))
@@ -259,6 +260,32 @@ def test_scales_that_are_read_in_some_places_alone_are_seen():
     posterior.map = near
     with pytest.raises(ArithmeticError, match="in some places"):
         gibbs.draw_by_gibbs(posterior, 400, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("kind", ["noise", "another's spread"])
+def test_scales_whose_coefficient_is_integrated_out_are_seen_too(kind):
+    """Beyond 6 the first scale is read by the noise, or by the prior of another coefficient."""
+    rng = np.random.default_rng(11)
+    n, p = 60, 14
+    x = rng.normal(size=(n, p))
+    with pm.Model(coords={"unit": range(n), "k": range(p)}) as model:
+        design = pm.Data("x", x, dims=("unit", "k"))
+        tau = pm.HalfNormal("tau", 0.3)
+        h = pm.HalfNormal("h", 3.0, dims="k")
+        floor = pm.math.maximum(6.0, h[0]) / 6.0
+        more = floor if kind == "another's spread" else 1.0
+        b = pm.Normal("b", 0, tau * pt.set_subtensor(h[1], h[1] * more), dims="k")
+        pm.Normal("y", design @ b, floor if kind == "noise" else 1.0, dims="unit")
+    data = {"x": x, "y": x[:, 0] + 2 * rng.normal(size=n)}
+    structure = structure_of(model)
+    [sampler] = make_plan(structure, set(data), generalised=True).samplers
+    posterior = posterior_of(sampler.hierarchy, accumulate(sampler, structure, data))
+    at = [n for n, _ in posterior.map.sizes].index("h")
+    place = sum(int(np.prod(s)) for _, s in posterior.map.sizes[:at])
+    low = posterior.map.starts[:, place] < 1.0
+    posterior.map = replace(posterior.map, starts=posterior.map.starts[low])
+    with pytest.raises(ArithmeticError, match="in some places"):
+        gibbs.draw_by_gibbs(posterior, 2_000, np.random.default_rng(1))
 
 
 def test_few_draws_are_picked_from_chains_that_mix():

@@ -129,7 +129,7 @@ def groups_seen(question: Question, cells: Sequence[Condition]) -> tuple[str, li
         return words, []
     named = "; ".join(few[:FEW]) + (f"; and {len(few) - FEW} more" if len(few) > FEW else "")
     told = f"Few units in a group: {named}. Which units these are is chance"
-    told += ", and the interval does not hold it." if known else "."
+    told += ", and no interval holds it." if known else "."
     column = question.fit.columns.get(asked.grouped_by)
     if column is not None and asked.grouped_by not in question.fit.labels:
         values = np.unique(column[np.isfinite(column)])

@@ -40,8 +40,7 @@ class Collapsed:
     - `reads` (n_factors, n_scales): which factor reads which scale.
     - `scales` (int): of which none shares a factor with another.
 
-    `scales`: those of them that have one coefficient each; `unread`: factors that a move leaves as
-    they are.
+    `scales`: those of them that have one coefficient each.
     """
 
     def __init__(self, factors: Factors, reads: Array, scales: Array) -> None:
@@ -68,29 +67,34 @@ class Collapsed:
         self.scales, self.residuals, self.entries = np.array(found, dtype=int).reshape(-1, 3).T
         self.rows, self.columns = rows[self.entries], factors.columns[self.entries]
         self.priors = reads[: len(reads) - len(factors.sums) - len(factors.own), self.scales]
-        self.unread = ~reads[:, self.scales].any(axis=1)
-        self.unread[len(reads) - len(factors.sums) :] = False  # equations read the coefficients
+        self.unread = np.flatnonzero(~self.priors.any(axis=1))
+        # What no move touches: other rows, and sds of other residuals.
+        self.others = np.delete(
+            np.arange(pattern.shape[0]), [*self.rows, *(first + self.residuals)]
+        )
+        self.spreads = np.delete(np.arange(len(factors.own)), self.residuals)
         self.gram = csr_array(block_diag([s.gram for s in factors.sums], format="csr"))
         self.reference = np.concatenate([s.reference for s in factors.sums])
         self.moment = np.concatenate([s.moment for s in factors.sums])
         sizes = [len(s.moment) for s in factors.sums]
         self.equation = np.repeat(np.arange(len(sizes)), sizes)
 
-    def move(self, at: At, tried: At, flat: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def move(
+        self, at: At, tried: At, flat: Array, rng: np.random.Generator
+    ) -> tuple[Array, Array, Array]:
         """Return which point each scale takes, 0 where it stays, and its coefficients.
 
         - `at`: of n chains; `tried`: of t times n, all scales moved.
         - `flat` (n, n_coefficients)
-        Returns (n, n_scales) and the effective coefficients (n, n_scales) there.
+        Returns (n, n_scales), the effective coefficients (n, n_scales) there, and their means, sds
+        and priors (3, n, n_scales) that were taken for granted.
         """
         n = len(flat)
+        with np.errstate(all="ignore"):
+            there = self._given(tried, np.tile(flat, (len(tried.base) // n, 1)))
         middle, spread, prior = (
             np.concatenate([own[None], more.reshape(-1, *own.shape)])
-            for own, more in zip(
-                self._given(at, flat),
-                self._given(tried, np.tile(flat, (len(tried.base) // n, 1))),
-                strict=True,
-            )
+            for own, more in zip(self._given(at, flat), there, strict=True)
         )
         usable = (prior > -1e299) & np.isfinite(middle) & np.isfinite(spread) & (spread > 0)
         noisy = np.where(usable, prior + rng.gumbel(size=prior.shape), -np.inf)
@@ -102,7 +106,10 @@ class Collapsed:
             self.gram.indptr, self.gram.indices, self.gram.data, self.rows, middle, spread, noisy,
             precision, rng.standard_normal((n, len(self.scales))), step, push, chosen,
         )  # fmt: skip
-        return chosen, step[:, self.rows] + self.reference[self.rows]
+        taken = np.stack(
+            [np.take_along_axis(v, chosen[None], axis=0)[0] for v in (middle, spread, prior)]
+        )
+        return chosen, step[:, self.rows] + self.reference[self.rows], taken
 
     def _given(self, at: At, flat: Array) -> tuple[Array, Array, Array]:
         """Return mean (about the reference) and sd of the coefficients, and priors of scales."""
@@ -118,3 +125,13 @@ class Collapsed:
         out = flat.copy()
         out[:, self.columns] = (effective - at.base[:, self.rows]) / at.entries[:, self.entries]
         return out
+
+    def given(self, at: At, flat: Array) -> Array:
+        """Return means, sds and priors of the coefficients and scales, (3, n, n_scales)."""
+        return np.stack(self._given(at, flat))
+
+    def rest(self, at: At, flat: Array) -> Array:
+        """Return all that a move leaves as it is, (n, ...)."""
+        rows = self.factors.rows(at, flat)[:, self.others]
+        parts = at.noise, at.spread[:, self.spreads], at.prior[:, self.unread], rows
+        return np.concatenate(parts, axis=1)

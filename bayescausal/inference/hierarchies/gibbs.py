@@ -162,31 +162,31 @@ class _Chain:
         points, flat = zip(*states, strict=True)
         return np.stack(points, axis=1), np.stack(flat, axis=1)
 
-    def _collapsed(self, part: Collapsed, value: Array, tuning: float) -> Array:
-        """Move scales of one coefficient each, with these integrated out; return the factors."""
+    def _collapsed(self, part: Collapsed, tuning: float) -> None:
+        """Move scales of one coefficient each, with these integrated out."""
         scales, factors = part.scales, self.factors
         moves = self._moves(np.exp(self.width[scales]), len(scales))
         points = np.tile(self.points, (TRIED, 1, 1))
         points[..., scales] += moves
         with np.errstate(all="ignore"):
             tried = factors.at(points.reshape(-1, points.shape[2]))
-        chosen, effective = part.move(self.at, tried, self.flat, self.rng)
+        chosen, effective, taken = part.move(self.at, tried, self.flat, self.rng)
+        rest = part.rest(self.at, self.flat)
         self.points = self.points.copy()
         self.points[:, scales] += _taken(np.zeros_like(moves[0]), moves, chosen)
         self.at = factors.at(self.points)
         self.flat = part.flat(self.at, self.flat, effective)
         self.width[scales] += tuning * 4 * (AIM - (chosen == 0).mean(axis=0))
-        found = factors.terms(self.at, self.flat, factors.none)
-        _compare(found[:, part.unread], value[:, part.unread])
-        return found
+        _compare(part.rest(self.at, self.flat), rest)
+        _compare(part.given(self.at, self.flat), taken)
 
     def _apart(self, tuning: float) -> None:
         """Move each scale, given the effective coefficients."""
         factors, none = self.factors, self.factors.none
-        value = factors.terms(self.at, self.flat, none)
         for part in self.collapsed:
-            value = self._collapsed(part, value, tuning)
+            self._collapsed(part, tuning)
         back = factors.holding(self.at, self.flat, none)
+        value = factors.terms(self.at, self.flat, none)
         for scales in self.classes:
             reads = self.reads[:, scales]
             moves = self._moves(np.exp(self.width[scales]), len(scales))

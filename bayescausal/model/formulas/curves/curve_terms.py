@@ -110,6 +110,14 @@ def split_curves(
     def add_curve(found: CurveTerm) -> None:
         held = next((other for other in curved if other == found), found)
         for one, other in zip(found.curves, held.curves, strict=True):
+            if one.options.get("of") != other.options.get("of"):
+                raise FormulaError(
+                    f"{other.text!r} and {one.text!r} would have a forest of the same covariates "
+                    f"twice, beside what each adds to the effect.{one.mark_in(text)}",
+                    expected="one bcf() of the same covariates.",
+                    remedy=f"Write the second as {one.options.get('of')} * "
+                    f"bart({', '.join(one.arguments)}).",
+                )
             if one.options != other.options:
                 raise FormulaError(
                     f"{other.text!r} and {one.text!r} are the same curve with other options."

@@ -24,6 +24,7 @@ from scipy.special import expit
 from bayescausal.model.forests.boosting import boosted, loss
 from bayescausal.model.forests.op import known_forest
 from bayescausal.model.forests.packed import evaluate_forests, pack
+from bayescausal.model.forests.prior import CUTS
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from bayescausal.model.formulas.build import Equation
     from bayescausal.model.formulas.curves.curve_terms import Curve
 
-__all__ = ["expected_treatment"]
+__all__ = ["expected_treatment", "thresholds"]
 
 #: Rows that it is estimated from, at most, and the parts that are held out.
 ROWS, FOLDS = 10_000, 5
@@ -73,6 +74,26 @@ def expected_treatment(
     )
 
 
+def thresholds(values: Array) -> Array:
+    """Return thresholds midway between the propensities of the data.
+
+    They are computed once as numbers and again in the model, so that the last digits differ; those
+    that differ by no more are one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> thresholds(np.array([0.25, 0.75, 0.25 + 1e-16]))
+    array([0.5])
+    """
+    own = np.unique(values[np.isfinite(values)])
+    apart = np.diff(own) > 1e-9 * np.abs(own).max(initial=0.0)
+    between = ((own[1:] + own[:-1]) / 2)[apart]
+    if len(between) > CUTS:
+        between = np.unique(np.quantile(between, np.linspace(0, 1, CUTS), method="lower"))
+    return between
+
+
 def _estimate(x: Array, design: Array, y: Array, binary: bool) -> tuple[Array, Array | None]:
     """Return the coefficients, to six digits, and the trees, packed; None where there are none."""
     rng = np.random.default_rng(0)
@@ -99,11 +120,17 @@ def _regression(x: Array, y: Array, spread: float, logistic: bool) -> Array:
     """Return the mode of a regression, linear or logistic, by Newton's steps."""
     ridge = np.full(x.shape[1], spread**-2)
     ridge[0] = 1e-6
+
+    def height(at: Array) -> float:
+        return float(loss(y, x @ at, logistic).sum() + 0.5 * ridge @ at**2)
+
     b = np.zeros(x.shape[1])
     for _ in range(50 if logistic else 1):
         mean = expit(x @ b) if logistic else x @ b
         weight = mean * (1 - mean) if logistic else np.ones(len(y))
         step = np.linalg.solve((x.T * weight) @ x + np.diag(ridge), x.T @ (y - mean) - ridge * b)
+        while np.abs(step).max() > 1e-10 and not height(b + step) <= height(b) + 1e-9:
+            step = step / 2
         b = b + step
         if np.abs(step).max() < 1e-10:
             break

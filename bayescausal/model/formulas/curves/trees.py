@@ -43,7 +43,7 @@ from scipy.special import logit, ndtri
 from bayescausal.model.forests.op import forest_value
 from bayescausal.model.forests.prior import Forest, Shape, cuts_of
 from bayescausal.model.formulas.columns import Categories
-from bayescausal.model.formulas.curves.propensity import expected_treatment
+from bayescausal.model.formulas.curves.propensity import expected_treatment, thresholds
 from bayescausal.model.formulas.curves.weights import add_spread, argument_of, seen_of, size_of
 from bayescausal.model.formulas.priors import digits
 from bayescausal.model.formulas.terms import factor_of, product_of, safe
@@ -104,9 +104,11 @@ def add_trees(
         own = max(1.0, share) if curve.kind == "prognosis" else share
         weights = (*(1.0,) * len(columns), own)
         columns.append(symbolic)
-        seen = np.column_stack([seen, numeric])
     number = product_of(numbers)
-    shape = replace(_shape(equation, curve, number, cuts_of(seen)), weights=weights)
+    cuts = cuts_of(seen)
+    if weights:
+        cuts = (*cuts, thresholds(numeric))
+    shape = replace(_shape(equation, curve, number, cuts), weights=weights)
     learnt = curve.kind == "effect"
     name = f"f_{equation.name}_{safe(term.label)}"
     for label in (name, f"{name}_forest"):

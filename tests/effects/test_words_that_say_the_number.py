@@ -234,7 +234,7 @@ def test_an_association_of_few_units_is_noted():
     assert "over the 80 units, 1 where dose=4 and 1 where dose=2" in effect.sentence()
     [note] = [n for n in effect.notes if n.startswith("Few")]
     assert note.startswith("Few units in a group: 1 with dose=4; 1 with dose=2. Which units these")
-    assert "the interval does not hold it" in note
+    assert "no interval holds it" in note
     assert "control=(None, 3)" in note
     split = bc.Association("dose", "y", treated=(1.9, 2), control=(3, None), by="g")
     [note] = [n for n in bc.estimate(known, split).notes if n.startswith("Few")]

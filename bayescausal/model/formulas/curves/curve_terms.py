@@ -110,20 +110,7 @@ def split_curves(
     def add_curve(found: CurveTerm) -> None:
         held = next((other for other in curved if other == found), found)
         for one, other in zip(found.curves, held.curves, strict=True):
-            if one.options.get("of") != other.options.get("of"):
-                raise FormulaError(
-                    f"{other.text!r} and {one.text!r} would have a forest of the same covariates "
-                    f"twice, beside what each adds to the effect.{one.mark_in(text)}",
-                    expected="one bcf() of the same covariates.",
-                    remedy=f"Write the second as {one.options.get('of')} * "
-                    f"bart({', '.join(one.arguments)}).",
-                )
-            if one.options != other.options:
-                raise FormulaError(
-                    f"{other.text!r} and {one.text!r} are the same curve with other options."
-                    f"{one.mark_in(text)}",
-                    expected="each curve once.",
-                )
+            _refuse_twice(one, other, text)
         curved.setdefault(found)
 
     for term in terms:
@@ -168,6 +155,24 @@ def split_curves(
         if found.curves[0].kind in ("bart", "prognosis"):  # which have a constant of their own
             plain.pop(frozenset(found.factors), None)
     return tuple(sorted(plain.values(), key=lambda term: len(term.factors))), tuple(curved)
+
+
+def _refuse_twice(one: Curve, other: Curve, text: str) -> None:
+    """Refuse a curve that is there with other options."""
+    if one.options.get("of") != other.options.get("of"):
+        raise FormulaError(
+            f"{other.text!r} and {one.text!r} would have a forest of the same covariates twice, "
+            f"beside what each adds to the effect.{one.mark_in(text)}",
+            expected="one bcf() of the same covariates.",
+            remedy=f"Write the second as {one.options.get('of')} * "
+            f"bart({', '.join(one.arguments)}).",
+        )
+    if one.options != other.options:
+        raise FormulaError(
+            f"{other.text!r} and {one.text!r} are the same curve with other options."
+            f"{one.mark_in(text)}",
+            expected="each curve once.",
+        )
 
 
 def _margins(curve: Curve) -> list[Curve]:

@@ -137,27 +137,12 @@ def test_stored_forests_give_what_the_chain_recorded_in_every_draw(fitted):
         name = f"{value}_forest"
         [columns] = evaluate([forest_at(model[value]).inputs[0]])
         np.testing.assert_array_equal(columns[:, :2], data[["x", "z"]])
-        if columns.shape[1] == 3:
-            np.testing.assert_allclose(columns[:, 2], propensity(data), atol=1e-4)
+        assert columns.shape == (len(data), 3)  # and the propensity
         found = evaluate_forests(columns[rows], fit.posterior[name].values)
         recorded = stats_of[f"{name}_at"].values
         assert recorded.shape == (2, 40, 50)
         np.testing.assert_allclose(found, recorded, atol=1e-6)
         assert len(np.unique(fit.posterior[name].values[..., 0])) == 80  # a stamp for each draw
-
-
-def propensity(data):
-    """The propensity by Newton's method: covariates and squares, Normal(0, 2.5) coefficients."""
-    x = data[["x", "z"]].to_numpy()
-    x = (x - x.mean(0)) / x.std(0)
-    design = np.column_stack([np.ones(len(x)), x, x**2])
-    ridge = np.r_[1e-6, np.full(4, 1 / 2.5**2)]
-    b = np.zeros(5)
-    for _ in range(60):
-        p = 1 / (1 + np.exp(-design @ b))
-        gradient = design.T @ (data["t"] - p) - ridge * b
-        b = b + np.linalg.solve((design.T * (p * (1 - p))) @ design + np.diag(ridge), gradient)
-    return 1 / (1 + np.exp(-design @ b))
 
 
 @stochtree

@@ -142,4 +142,9 @@ def _count(question: Question, who: Condition) -> int | None:
     """Return how many units meet a condition, where that is the same in every draw."""
     drawn = question.units.fresh or not question.recomputed.isdisjoint(who.reads)
     inside = None if drawn else members_of(question.units, who)
-    return int(inside.sum()) if inside is not None and inside.size == question.units.count else None
+    if inside is None or inside.size != question.units.count:
+        return None
+    if question.counts is None:
+        return int(inside.sum())
+    stand_for = np.ravel(np.asarray(question.counts, dtype=float))  # distinct rows, for several
+    return round(float(stand_for[np.ravel(inside)].sum()))

@@ -14,6 +14,7 @@ from bayescausal.model.forests.boosting import RATE, boosted, loss
 from bayescausal.model.forests.op import forest_at
 from bayescausal.model.forests.packed import LEAF, evaluate_forests, pack
 from bayescausal.model.forests.prior import forest_of
+from bayescausal.model.formulas.curves import trees as forests
 from bayescausal.model.structure.function_graph import evaluate
 
 pytestmark = [
@@ -129,8 +130,13 @@ def test_many_columns_do_not_make_it_worse_than_the_share_of_the_treated():
     ],
 )
 def test_it_learns_lines_bends_and_steps(seed, mean):
+    """Two and a half times the loss that 20 coefficients cost in 400 rows, q / (2 n).
+
+    The regression by itself loses .08 on a step; lines by themselves .2 on a bend.
+    """
     ours, best, share = held_out(seed, 10, mean)
-    assert ours - best < 0.4 * (share - best)
+    assert ours - best < 2.5 * 20 / (2 * 400)
+    assert share > best + 0.2
 
 
 def test_a_dose_has_its_mean_on_its_own_scale():
@@ -144,7 +150,7 @@ def test_a_dose_has_its_mean_on_its_own_scale():
 
 @pytest.fixture(scope="module")
 def apart():
-    """Two in five units are never treated, and their effect is 3 smaller."""
+    """Two in five units are never treated."""
     rng = np.random.default_rng(7)
     n = 400
     x = rng.normal(size=(n, 6))
@@ -174,16 +180,30 @@ def test_both_forests_split_on_it(apart):
     assert forest_of(many[f"f_y_t:effect({names})_forest"]).weights == (*(1.0,) * 40, 2.0)
 
 
-def test_the_effect_of_units_that_are_never_treated_is_wide(apart):
-    data, never, tau = apart
+def test_the_effect_of_units_that_are_never_treated_is_wide(monkeypatch):
+    """Sixty covariates, of which one says who is never treated.
+
+    A planted fault, a forest of effects that does not ask the propensity, is half as wide there.
+    """
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(400, 60))
+    never = x[:, 2] > 0.2
+    t = np.where(never, 0, rng.integers(0, 2, 400))
+    tau = 4 * x[:, 0] + 3 * (x[:, 1] > 0) * x[:, 4] - 2 * never
+    y = x[:, 0] + tau * t + 0.5 * rng.normal(size=400)
+    data = pd.DataFrame(x, columns=[f"x{k}" for k in range(60)]).assign(t=t, y=y)
     names = ", ".join(n for n in data if n.startswith("x"))
-    model = bc.model_from_formulas([f"y ~ bcf(t, by=({names}))"], data=data)
-    fit = bc.fit(model, data, draws=60, chains=2, seed=1, progressbar=False)
-    units = bc.estimate(fit, bc.ITE("t", "y"), seed=1).draws
-    along = units.stack(s=("chain", "draw")).transpose("s", ...).to_numpy()
-    known, unknown = along[:, ~never].mean(axis=1), along[:, never].mean(axis=1)
-    assert abs(known.mean() - tau[~never].mean()) < 4 * known.std()
-    assert unknown.std() > 3 * known.std()
+
+    def spread():
+        model = bc.model_from_formulas([f"y ~ bcf(t, by=({names}), m=30)"], data=data)
+        fit = bc.fit(model, data, draws=150, chains=2, seed=1, progressbar=False)
+        units = bc.estimate(fit, bc.ITE("t", "y"), seed=1).draws
+        along = units.stack(s=("chain", "draw")).transpose("s", ...).to_numpy()
+        return along[:, never].mean(axis=1).std()
+
+    whole = spread()
+    monkeypatch.setattr(forests, "SHARE", 1e-9)
+    assert whole > 1.5 * spread()
 
 
 def test_the_model_is_written_with_its_trees(apart):

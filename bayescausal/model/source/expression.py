@@ -240,7 +240,8 @@ class Writer:
         if isinstance(op, Shape_i):
             return f"{self.text(inputs[0], _ATOM)}.shape[{op.i}]", _ATOM
         if isinstance(op, KnownForest):
-            return self._trees(inputs[0], inputs[1].data), _ATOM
+            self.names[node.outputs[0]] = self._trees(inputs[0], inputs[1].data)
+            return self.names[node.outputs[0]], _ATOM
         return self._along(op, node)
 
     def _trees(self, x: Variable, packed: Array) -> str:

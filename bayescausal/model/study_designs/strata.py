@@ -86,7 +86,7 @@ def on_compliers(
     if np.sum(moves != 0) > 1:
         return found  # kinds that are moved alike are not told apart
     against = "less" if moves[int(level)] > 0 else "more"
-    given = f" given {', '.join(held)}" if held else ""
+    given, other = (f" given {', '.join(held)}", "other ") if held else ("", "")
     return replace(
         found,
         status="under assumption",
@@ -94,7 +94,7 @@ def on_compliers(
         hedge=None,
         reason="",
         assumptions=(
-            f"{z} is as good as randomised{given}: it has no other cause in common with {stratum} "
+            f"{z} is as good as randomised{given}: it has no {other}cause in common with {stratum} "
             f"or {y}",
             f"exclusion: {z} has no effect on {y} but through {x}{given}",
             f"monotonicity: {z} makes nobody take {against} of {x}; those with {stratum} = "

@@ -69,7 +69,7 @@ DEFAULTS: dict[str, dict[str, float]] = {
     "prognosis": {"m": 100, "alpha": 0.95, "beta": 2.0},
     "effect": {"m": 50, "alpha": 0.25, "beta": 3.0},
 }
-#: How often the propensity is asked about, in proportion to all covariates, at least.
+#: How often the propensity is asked about, in proportion to all covariates.
 SHARE = 0.05
 
 

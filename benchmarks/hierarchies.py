@@ -16,8 +16,8 @@ __all__ = ["OTHERS", "by_hand", "ours", "run", "slopes_beside"]
 BY_HAND = 2_000
 #: What group effects are compared with, by an expert's hand: two samplers and maximum likelihood.
 OTHERS = ("nutpie", "Bambi", "MixedLM")
-#: Groups up to which maximum likelihood is run of many rows.
-MIXED = 50
+#: Groups up to which maximum likelihood is run of many rows, and nutpie of so many.
+MIXED, MANY = 50, 100_000
 
 
 def _slopes(rng: np.random.Generator, units: int, groups: int) -> tuple[pm.Model, pd.DataFrame]:
@@ -186,6 +186,8 @@ def run(quick: bool) -> list[Table]:
             others = [Measure(why="not run")] * len(by)
             if case == "slopes" and groups <= MIXED:
                 others[-1] = _beside("MixedLM", size)
+                if units <= MANY:
+                    others[0] = _beside("nutpie", size, runs=1)
         elif case == "slopes":
             others = [_beside(name, size) for name in by]
         else:
@@ -209,6 +211,6 @@ def run(quick: bool) -> list[Table]:
     return [Table("Coefficients integrated out", note, columns, rows, versions)]
 
 
-def _beside(by: str, size: dict[str, Any]) -> Measure:
+def _beside(by: str, size: dict[str, Any], runs: int = 2) -> Measure:
     arguments = {k: v for k, v in size.items() if k != "case"}
-    return measure("hierarchies:slopes_beside", by=by, runs=2, **arguments)
+    return measure("hierarchies:slopes_beside", by=by, runs=runs, **arguments)

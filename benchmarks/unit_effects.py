@@ -114,17 +114,20 @@ DATA: dict[str, Any] = {
 
 
 #: Our mechanisms.
-OURS = ("straight lines", "curves", "bcf")
+OURS = ("straight lines", "curves", "bart", "bcf", "lines and bcf")
 
 
 def ours(known: Known, mechanism: str, seed: int) -> dict[str, Array]:
     """Return effects, intervals and the average of one of our mechanisms.
 
-    Lines are ``t * (x + ...)``, curves ``t * (s(x) + ...)`` in the columns with most values.
+    Lines are ``t * (x + ...)``, curves ``t * (s(x) + ...)`` in the columns with most values, and
+    lines beside ``bcf`` are those of the outcome, ``x + ...``: forests add what bends, and effects.
     """
     x = known.covariates
-    if mechanism == "bcf":
-        right = f"bcf(t, by=({', '.join(x)}))"
+    forest = {"bart": "bart({}, t)", "bcf": "bcf(t, by=({}))"}.get(mechanism.split()[-1])
+    if forest is not None:
+        lines = [*x] if mechanism == "lines and bcf" else []
+        right = " + ".join([*lines, forest.format(", ".join(x))])
     else:
         order = x.nunique().sort_values(ascending=False, kind="stable")
         bent = order.index[:CURVES] if mechanism == "curves" else []

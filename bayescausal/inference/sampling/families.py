@@ -221,9 +221,9 @@ class Equation:
         share = off / both
         first = -float(self.counts @ (np.log1p(mean / a) + share))
         second = float(self.counts @ ((mean / a + share) / both))
-        for value, count in self.tallies:
-            first += count * float(digamma(value + a) - digamma(a))
-            second += count * float(polygamma(1, value + a) - polygamma(1, a))
+        values, counts = np.array(self.tallies).reshape(-1, 2).T
+        first += float(counts @ (digamma(values + a) - digamma(a)))
+        second += float(counts @ (polygamma(1, values + a) - polygamma(1, a)))
         return a * first, a**2 * second + a * first, self.counts * (a * mean * share / both)
 
     def slopes_at(self, eta: Array, shape: Array | float) -> tuple[Array, Array]:

@@ -215,7 +215,9 @@ def test_an_association_says_how_many_units_are_in_each_group(known, given):
     effect = bc.estimate(known, bc.Association("x", "y", given=given))
     sizes = f", {(x == 1).sum()} where x=1 and {(x == 0).sum()} where x=0"
     assert f"the 200 patients{sizes} (" in effect.sentence()
-    assert sizes in effect.population
+    also = ", z=1" if given else ""  # the population stands alone in a report
+    groups = f"{(x == 1).sum()} where x=1{also} and {(x == 0).sum()} where x=0{also}"
+    assert effect.population.endswith(f", {groups}")
     assert not any("Few" in note for note in effect.notes)
     # who belongs is drawn anew where the outcome says it: there is no one number of units
     drawn = bc.estimate(known, bc.Association("x", "y", given={"y": (0, 2)}))

@@ -185,6 +185,41 @@ def test_the_code_makes_the_answers_again(source, fit, data, tmp_path, monkeypat
     assert (tmp_path / "report.html").exists()
 
 
+def test_the_code_says_what_is_yours_to_define(tmp_path, monkeypatch):
+    """Rules and distributions were printed as objects, and the list did not even parse."""
+    monkeypatch.chdir(tmp_path)
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Normal("z", 0, 1, dims="unit")
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Normal("y", pm.Normal("b") * x + z, 1, dims="unit")
+    rng = np.random.default_rng(3)
+    data = {"z": rng.normal(size=30), "x": np.arange(30) % 2, "y": rng.normal(size=30)}
+    fit = bc.fit(model, data, seed=2, draws=50, chains=2, progressbar=False)
+    yours = [
+        bc.Policy(lambda z: z > 0),
+        bc.Stochastic(pm.Bernoulli.dist(0.3)),
+        np.arange(30) > 10,
+    ]
+    questions = [
+        *(bc.ATE("x", "y", treated=what) for what in yours[:2]),
+        bc.CATE("x", "y", given=yours[2]),
+        bc.ATE("x", "y", treated=np.int64(1), control=bc.Set(np.arange(30) % 2)),
+    ]
+    made = bc.report(fit, questions, checks=False)
+    code = [c for c in re.findall(r"```python\n(.*?)```", made.markdown, re.S) if "bc.fit" in c][-1]
+    lines = [line for line in code.splitlines() if "yours to define" in line]
+    told = ["bc.Policy of your rule: x=f(z)", "x~Bernoulli(0.3)", "mask of 19 of 30 units"]
+    assert len(lines) == 3
+    scope: dict = {"data": data, "print": lambda *_: None}
+    for i, (line, words) in enumerate(zip(lines, told, strict=True)):
+        assert words in line
+        code = code.replace(line, f"{line.partition(' =')[0]} = yours[{i}]")
+    scope["yours"] = yours
+    exec(code.partition("for effect in")[0], scope)
+    assert [q.describe() for q in scope["questions"]] == [q.describe() for q in questions]
+    assert [q.treated for q in scope["questions"][:2]] == yours[:2]
+
+
 def test_questions_of_a_design_are_imported_by_the_code(tmp_path, monkeypatch):
     """One that is not behind ``bc.`` was named without an import."""
     monkeypatch.chdir(tmp_path)

@@ -226,6 +226,67 @@ def test_principal_strata_are_seen():
         assert "one value of d whatever z is" in found.sentence()
 
 
+@pytest.mark.parametrize("law", ["categorical", "data"])
+@pytest.mark.parametrize(
+    "takes",
+    [
+        [[0, 0, 0], [0, 0, 1], [1, 1, 1]],  # the last value alone moves anybody
+        [[0, 0, 1], [0, 1, 1], [1, 1, 1]],  # each value moves a kind of its own
+        [[0, 0, 0], [0, 0, 1], [0, 0, 1]],  # two kinds are moved alike
+        [[0, 1, 0], [0, 1, 1], [0, 0, 0]],  # the last value undoes it for one kind
+    ],
+)
+def test_an_encouragement_of_three_values_is_read_at_all_of_them(takes, law):
+    takes = np.array(takes, dtype=float)
+    n, rng = 60, np.random.default_rng(1)
+    with pm.Model(coords={"unit": range(n)}) as model:
+        values = np.arange(n) % 3
+        chances = np.full(3, 1 / 3)
+        if law == "data":
+            z = pm.Data("z", values, dims="unit")
+        else:
+            z = pm.Categorical("z", chances, dims="unit")
+        kind = pm.Categorical("kind", chances, dims="unit")
+        d = pm.Bernoulli("d", pt.constant(takes)[kind, z], dims="unit")
+        pm.Bernoulli("y", pm.Beta("p", 1, 1, shape=(3, 2))[kind, d], dims="unit")
+    p = rng.uniform(size=(3, 2))
+    taken = takes[rng.integers(0, 3, n), values].astype(int)
+    seen = {"d": taken, "y": rng.integers(0, 2, n), "z": values}
+    known = bc.truth(model, {"p": p}, seen)
+    # what is seen at two values of z, and its quotient: the effect on whom they tell apart
+    means = np.array([p[k, takes[k].astype(int)] for k in range(3)]).mean(axis=0)
+    shares = takes.mean(axis=0)
+    for k in range(3):
+        effect = bc.estimate(known, bc.CATE("d", "y", given={"kind": k}))
+        quotients = [
+            (means[b] - means[a]) / (shares[b] - shares[a])
+            for a in range(3)
+            for b in range(a)
+            if (takes[:, a] != takes[:, b]).tolist() == [j == k for j in range(3)]
+        ]
+        if quotients:
+            assert effect.identification.method == "principal strata"
+            assert quotients == pytest.approx([p[k, 1] - p[k, 0]] * len(quotients))
+            assert "over the compliers (whose d changes with z between z = " in effect.sentence()
+            assert "kind=" not in effect.sentence()
+        else:
+            assert effect.identification.status == "not identified"
+            constant = bool(np.all(takes[k] == takes[k, 0]))
+            assert ("one value of d" in effect.identification.sentence()) == constant
+
+
+def test_the_compliers_are_called_so():
+    model = strata()
+    data = {"z": [0, 1, 1] * 20, "d": [0, 1, 0] * 20, "y": [0, 1, 1] * 20}
+    effect = bc.estimate(
+        bc.truth(model, {"p": np.array([[0.1, 0.2], [0.3, 0.7], [0.5, 0.6]])}, data),
+        bc.CATE("d", "y", given={"kind": 1}),
+    )
+    assert float(effect.mean()) == pytest.approx(0.7 - 0.3)
+    assert "over the compliers (whose d changes with z) among the 60 units" in effect.sentence()
+    assert "the compliers, whose d changes with z, are kind = 1" in effect.identification.sentence()
+
+
 @pytest.mark.parametrize("broken", ["direct", "defiers", "hidden"])
 def test_principal_strata_need_all_that_they_assume(broken):
     assert within(strata(**{broken: True}), 1).status == "not identified"

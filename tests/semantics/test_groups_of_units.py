@@ -59,3 +59,30 @@ def test_where_the_model_does_not_say_it_is_refused():
     for fit in (schools(second=True), schools(index=False)):
         with pytest.raises(EstimandError, match="which pupil belongs cannot be told"):
             bc.estimate(fit, bc.ATT("x", "y"))
+
+
+def test_the_groups_of_an_association_name_the_condition():
+    with pm.Model(coords={"unit": range(8)}) as model:
+        z = pm.Bernoulli("z", 0.5, dims="unit")
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Normal("y", x + z, pm.HalfNormal("s"), dims="unit")
+    data = {"z": [0, 0, 0, 1, 1, 1, 1, 1], "x": [0, 1, 1, 0, 0, 1, 1, 1], "y": np.arange(8.0)}
+    effect = bc.estimate(
+        bc.truth(model, {"s": 1.0}, data), bc.Association("x", "y", given={"z": 1})
+    )
+    assert effect.population == "the 8 units at hand, 3 where x=1, z=1 and 2 where x=0, z=1"
+
+
+def test_a_value_of_a_curve_that_is_the_control_but_for_rounding_has_no_effect():
+    values = np.linspace(0, 1, 11)
+    assert values[3] != 0.3
+    with pm.Model(coords={"unit": range(4)}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", pm.Normal("b", shape=()) * x, 1, dims="unit")
+    known = bc.truth(model, {"b": 3.0}, {"x": np.zeros(4), "y": np.zeros(4)})
+    curve = bc.estimate(known, bc.DoseResponse("x", "y", values=values, control=0.3))
+    found = np.ravel(curve.mean())
+    assert found[3] == 0
+    np.testing.assert_allclose(found, 3 * (values - 0.3), atol=1e-12)
+    near = bc.DoseResponse("x", "y", values=[0.3, 0.3 + 1e-9], control=0.3)
+    assert np.ravel(bc.estimate(known, near).mean())[1] == pytest.approx(3e-9, rel=1e-6)

@@ -173,10 +173,17 @@ class DoseResponse(Estimand):
         """The value of each world that is a point of the curve, in the order of `values`."""
         return {f"{self.treatment}={value!r}": value for value in self.values.tolist()}
 
+    def _at(self, value: float) -> float:
+        """Return a value, the control's where the two differ by rounding alone."""
+        level = self.control.value if isinstance(self.control, Set) else self.control
+        number = isinstance(level, Real) and not isinstance(level, bool)
+        rounding = 1e-14 * float(np.abs(self.values).max())
+        return level if number and 0 < abs(value - level) <= rounding else value
+
     def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return one world for each value (see `levels`), and ``"control"`` if there is one."""
         curve: dict[str, World] = {
-            key: {self.treatment: Set(value)} for key, value in self.levels.items()
+            key: {self.treatment: Set(self._at(value))} for key, value in self.levels.items()
         }
         if self.control is not None:
             curve["control"] = as_world({self.treatment: self.control})

@@ -105,6 +105,7 @@ class Teller(Protocol):
     """The sentence about one effect, as far as a question shapes it."""
 
     units: str
+    who: str  #: of a subgroup that has a name
 
     def quantity(self, *, noun: bool = False) -> tuple[str, str]:
         """Return what changes, and how it is taken over units."""

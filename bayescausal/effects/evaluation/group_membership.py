@@ -117,8 +117,8 @@ def groups_seen(question: Question, cells: Sequence[Condition]) -> tuple[str, li
         return f"{question.words}{', in two groups' if known else ''}", []
     words = question.words
     if known and len(cells) == 1:
-        sizes = zip(counts[0], asked.groups, strict=True)
-        words += ", " + " and ".join(f"{n:,} where {who}" for n, who in sizes)
+        sizes = zip(counts[0], question.arms, strict=True)
+        words += ", " + " and ".join(f"{n:,} where {a.condition.describe()}" for n, a in sizes)
     few = [
         f"{n} with {', '.join(filter(None, [who, cell.describe()]))}"
         for each, cell in zip(counts, cells, strict=True)

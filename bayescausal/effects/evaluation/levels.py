@@ -8,6 +8,7 @@ unit. Labels that are text have no order and no differences: such questions are 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from bayescausal.effects.estimands.conditions import Condition, Outside
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.parts import NATURAL
 from bayescausal.effects.evaluation.outcome_distributions import members_of
-from bayescausal.effects.evaluation.slopes import refuse_jumps
+from bayescausal.effects.evaluation.slopes import refuse_jumps, refuse_kinks
 from bayescausal.evaluation.label_levels import encode, numbers_of
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
@@ -250,7 +251,13 @@ def refuse_values(
     read = (estimand.outcome_name, *estimand.functional.others, *reads)
     refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
     if estimand.derivative:
+        first = units.structure.unit_dims[0]
+        if asked_of is not None and units.rows is None and not units.columns and asked_of.any():
+            rows = np.flatnonzero(asked_of)
+            if rows[-1] < units.sizes[first]:
+                units = replace(units, rows=rows, sizes={**units.sizes, first: len(rows)})
         refuse_jumps(units, estimand, step, recomputed, mean=mean)
+        refuse_kinks(units, estimand, step, recomputed, mean=mean)
 
 
 def noise_of(

@@ -24,25 +24,36 @@ from bayescausal.evaluation.builder import Builder
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.model.interventions.support import is_discrete, support_of
-from bayescausal.model.structure.discontinuities import Jump, jumps_of
+from bayescausal.model.structure.discontinuities import Jump, bent_roots, jumps_of
 from bayescausal.model.structure.integer_roles import is_number, role_of
-from bayescausal.types import BayesCausalError, EstimandError, Shift
+from bayescausal.types import BayesCausalError, EstimandError, Set, Shift
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bayescausal.effects.estimands.estimand import Estimand
-    from bayescausal.evaluation.evaluate import Units
+    from bayescausal.evaluation.evaluate import Block, Units
     from bayescausal.evaluation.program import Program
     from bayescausal.model.structure.structure import Structure
     from bayescausal.types import Intervention
 
-__all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels", "spread_of", "with_step"]
+__all__ = [
+    "refuse_drawn_jumps",
+    "refuse_jumps",
+    "refuse_kinks",
+    "refuse_labels",
+    "spread_of",
+    "with_step",
+]
 
 #: Posterior draws on which continuity is tried; values on which crossings are looked for.
 DRAWS, TRIED = 4, 4_000_000
 #: The step as a share of the least of positive values, at most.
 LEAST = 0.02
+#: Where an equation is looked at, in steps.
+STEPS = (-1.0, -0.125, 0.0, 0.125, 1.0)
+#: Shares of a slope: what kinks may make of it, and what a smaller step may change.
+SEEN, CHANGE = 0.02, 0.005
 #: What the step may change of a denominator, as a share of it: the error is of its square.
 SHARE = 0.05
 
@@ -93,13 +104,66 @@ def refuse_jumps(
         flips = moved or set(jump.reads) != {name} or jump.condition is None
         if not (flips and not jump.pole) and not _flips(units, jump, worlds, recomputed):
             if jump.pole and _is_near(units, jump, worlds, recomputed):
-                raise _beside_a_pole(estimand, jump)
+                raise _beside_a_pole(estimand, jump.equation)
             continue
         if jump.sides is None or _differ(units, jump, recomputed):
             raise _no_derivative(
                 estimand,
                 f"{jump.words} of {', '.join(jump.reads)} in the equation of {jump.equation!r}",
             )
+
+
+def refuse_kinks(
+    units: Units,
+    estimand: Estimand,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    *,
+    mean: bool,
+) -> None:
+    """Refuse a slope at a kink or beside a pole of an equation, such as those of ``log(abs(x))``.
+
+    What close steps to both sides show of a smooth equation differs by a share of the step, so an
+    eighth of the step makes it an eighth; at a kink it stays as it is, at a pole it grows. Where
+    the equation is smooth, the two steps show one slope.
+
+    - `worlds`, `mean`: as for :func:`refuse_jumps`.
+    """
+    structure = units.structure
+    [name] = estimand.treatments
+    touched = frozenset({name} | structure.descendants([name]))
+    above = {estimand.outcome_name} | structure.ancestors([estimand.outcome_name])
+    half, at = estimand.divisor / 2, estimand.at  # type: ignore[attr-defined]
+    steps = {f"{k:g}": {**worlds["treated"], name: _moved(at, k * half)} for k in STEPS}
+    for n in structure.full:
+        if n not in touched & above or not (n in recomputed or n in structure.deterministics):
+            continue
+        outcome = n == estimand.outcome_name
+        for root in bent_roots(structure, n, touched, mean=mean and outcome):
+            wanted = [(root, world) for world in steps]
+            blocks = [_bends(v, half) for v in _values(units, steps, recomputed, wanted)]
+            wide, close, far, near, change = np.mean(blocks, axis=0)
+            if not close <= max(wide / 4, SEEN * near) or near > 1.5 * max(far, close):
+                raise _no_derivative(estimand, f"a kink or a pole in the equation of {n!r}")
+            if change > CHANGE * near > CHANGE * close:
+                raise _beside_a_pole(estimand, n)
+
+
+def _moved(at: float | None, by: float) -> Intervention:
+    """Return a treatment a step away from where it is, or from where the slope is asked for."""
+    return Shift(by) if at is None else Set(at + by)
+
+
+def _bends(block: Block, half: float) -> np.ndarray:
+    """Return, on average: how slopes to both sides differ (both steps), slopes, and their change.
+
+    `block`: an equation at each of STEPS.
+    """
+    far, near, here, up, out = (np.asarray(v, dtype=float) for v in block.values)
+    with np.errstate(invalid="ignore"):
+        wide, close = abs(out - 2 * here + far) / half, abs(up - 2 * here + near) / (half / 8)
+        one, other = (out - far) / (2 * half), (up - near) / (half / 4)
+        return np.array([np.mean(v) for v in (wide, close, abs(one), abs(other), abs(one - other))])
 
 
 def spread_of(units: Units, name: str) -> float | None:
@@ -170,11 +234,11 @@ def _no_derivative(estimand: Estimand, where: str) -> EstimandError:
     )
 
 
-def _beside_a_pole(estimand: Estimand, jump: Jump) -> EstimandError:
+def _beside_a_pole(estimand: Estimand, equation: str) -> EstimandError:
     half = estimand.divisor / 2  # type: ignore[attr-defined]
     return EstimandError(
         f"{estimand.label()}: a step of {half:.3g} to each side is not small beside the distance "
-        f"to where the equation of {jump.equation!r} divides by 0.",
+        f"to where the equation of {equation!r} divides by 0, or has a kink.",
         expected="a step that changes each denominator by less than a twentieth.",
         remedy=f"Name a smaller one, such as step={half / 1000:.1g}, or ask where the outcome has "
         "a derivative: at=, given=.",

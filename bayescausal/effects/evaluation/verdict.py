@@ -39,7 +39,7 @@ from bayescausal.model.study_designs.strata import on_compliers
 from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Set, Shift
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.graph.identification.verdict import Identification
@@ -107,7 +107,8 @@ def verdict_on(
     hidden = [n for n in dict.fromkeys(named) if n in graph and n not in observed]
     if hidden:
         found = _unmeasured(graph, estimand, asked, [*observed, *hidden], hidden)
-        return _on_compliers(structure, found, estimand, hidden, observed)
+        columns = None if fit is None else fit.columns
+        return _on_compliers(structure, found, estimand, hidden, observed, columns)
     if not asked.treatment:
         return _natural(graph, asked)
     found = _decide(graph, asked, observed)
@@ -273,6 +274,7 @@ def _on_compliers(
     estimand: Estimand,
     hidden: list[str],
     observed: list[str],
+    columns: Mapping[str, Any] | None,
 ) -> Identification | None:
     """Return the verdict where all that is hidden is a kind of the units that is conditioned on."""
     clauses = estimand.given.clauses
@@ -281,7 +283,7 @@ def _on_compliers(
     [(name, level)] = clauses
     if name != hidden[0] or isinstance(level, bool) or not isinstance(level, int | float):
         return found
-    return on_compliers(found, structure, name, float(level), observed)
+    return on_compliers(found, structure, name, float(level), observed, columns)
 
 
 #: What a verdict cannot see.

@@ -84,8 +84,10 @@ def listed(parts: list[str]) -> str:
     )  # fmt: skip
 
 
-def population_words(population: str | None, condition: Condition | None) -> str:
+def population_words(population: str | None, condition: Condition | None, who: str = "") -> str:
     """Return over whom, as the object of "over"; empty where nothing is known.
+
+    `who`: the members of the condition, where they have a name. Default: "those with Z=1".
 
     Examples
     --------
@@ -98,7 +100,8 @@ def population_words(population: str | None, condition: Condition | None) -> str
         words = words.partition(", ")[0]
     if not condition:
         return words
-    who = f"those {_members(condition)}"
+    words = words.replace(f", {condition.describe()}", "")  # groups that were seen repeat it
+    who = who or f"those {_members(condition)}"
     return f"{who} among {words}" if words else who
 
 

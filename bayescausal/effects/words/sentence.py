@@ -99,7 +99,9 @@ def whom(effect: Effect) -> str:
     'those with Z=1 among the 9 units'
     """
     condition = None if effect.estimand is None else effect.estimand.subgroup
-    return population_words(effect.population, condition) if condition else effect.population or ""
+    if not condition:
+        return effect.population or ""
+    return population_words(effect.population, condition, _compliers(effect))
 
 
 def identified(decided: Identification) -> str:
@@ -126,6 +128,11 @@ def identified(decided: Identification) -> str:
 # --------------------------------------------------------------------------- private
 
 
+def _compliers(effect: Effect) -> str:
+    """Return who a principal stratum is, where it is the units that an instrument moves."""
+    return "" if effect.identification is None else effect.identification.compliers
+
+
 class _Said(Amounts):
     """The parts of the sentence about one effect."""
 
@@ -133,7 +140,8 @@ class _Said(Amounts):
         super().__init__(effect, prob)
         self.units = effect.units
         subgroup = None if self.estimand is None else self.estimand.subgroup
-        self.over = population_words(effect.population, subgroup)
+        self.who = _compliers(effect)
+        self.over = population_words(effect.population, subgroup, self.who)
 
     def quantity(self, *, noun: bool = False) -> tuple[str, str]:
         """Return what changes and how it is taken; a 0 or 1 has a probability, no average."""

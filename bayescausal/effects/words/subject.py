@@ -73,7 +73,7 @@ def ask_contrast(estimand: Estimand, said: Teller, what: str) -> str:
         ask = f"{first}, what does "
     called = f" ({estimand.called})" if estimand.called else ""
     # of treated and untreated, the group is part of what is asked
-    whom = among(said.units, estimand.condition)
+    whom = f" among {said.who}" if said.who else among(said.units, estimand.condition)
     return f"{ask}{act} do to {what}{whom}{called}{told_as(estimand)}"
 
 

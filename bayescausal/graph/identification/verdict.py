@@ -87,6 +87,8 @@ class Identification:
         Where positivity fails: what the treatment is a function of.
     asked : Estimand or None
         The question that it was asked with: its levels, subgroup and scale.
+    compliers : str
+        Who the subgroup is, where it is the units that an instrument moves.
 
     Examples
     --------
@@ -113,6 +115,7 @@ coating.
     adjustable: bool = field(default=True, repr=False, kw_only=True)
     function_of: tuple[str, ...] = field(default=(), repr=False, kw_only=True)
     asked: object = field(default=None, repr=False, compare=False, kw_only=True)
+    compliers: str = field(default="", repr=False, kw_only=True)
 
     def __bool__(self) -> bool:
         """Return whether the effect is identified without a further assumption."""

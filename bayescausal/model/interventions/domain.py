@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pymc.distributions.distribution import SymbolicRandomVariable
+from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
@@ -82,8 +83,10 @@ def checks_of(
                 for s in steps
                 if s.spread is not None
             ]
+            kept = {s.written: s.value for s in steps if s.written not in (None, s.value)}
             if steps:
-                found.append(Check(name, "number", root, walk.reads(root), steps=steps))
+                tested = graph_replace([root], kept)[0] if kept else root
+                found.append(Check(name, "number", tested, walk.reads(root), steps=steps))
     found += [c for c in walk.conditions(rv) if read & set(ancestors([c.tested]))]
     return found
 

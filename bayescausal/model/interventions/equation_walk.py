@@ -43,6 +43,7 @@ class Step:
     keys: tuple[float, ...] = ()
     spread: Variable | None = None  #: a denominator that sums over entries
     limits: tuple[float, ...] = ()  #: between which the equation has a value
+    written: Variable | None = None  #: the operation as the model has it
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,7 @@ class Walk:
         reads = self.reads(value)
         keys: tuple[float, ...] = ()
         limits: tuple[float, ...] = ()
-        spread, words = None, ""
+        spread, words, kept = None, "", value
         kind = type(op.scalar_op) if isinstance(op, Elemwise) else type(op)
         if isinstance(op, Elemwise):
             scalar = op.scalar_op
@@ -181,6 +182,9 @@ class Walk:
                 below = node.inputs[-1]
                 if not self.changes(below) or sign_of(below) == "positive":
                     return None
+                if isinstance(getattr(op_of(plain_of(below)), "scalar_op", None), ps.Abs):
+                    at_pole = pt.switch(pt.eq(node.inputs[0], 0), np.nan, np.inf)
+                    kept = pt.switch(pt.eq(below, 0), at_pole, value)  # x/|x| is no sign
                 guarded = sign_of(below, through=True) == "positive"
                 spread = below if self._sums(below) and not guarded else None
             elif isinstance(scalar, ps.Pow):
@@ -199,7 +203,9 @@ class Walk:
                     spread = node.inputs[0]
         elif isinstance(op, ARRAYS) or is_total(op):
             return None
-        return Step(value, words or _phrase(kind.__name__, reads), reads, keys, spread, limits)
+        return Step(
+            kept, words or _phrase(kind.__name__, reads), reads, keys, spread, limits, value
+        )
 
     def _limits(self, condition: Variable) -> tuple[tuple[float, ...], str]:
         """Return the ends of an interval, and what must lie in it: ``|v - middle| <= half``."""

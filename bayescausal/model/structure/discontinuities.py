@@ -27,9 +27,10 @@ from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.interventions.domain import changed_parameters, changed_steps
 from bayescausal.model.interventions.support import is_discrete, params_of
+from bayescausal.model.interventions.total import is_count
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.noise.read_off import inner_expression, is_random
-from bayescausal.model.noise.signs import sign_of
+from bayescausal.model.noise.signs import constant_of, op_of, plain_of, sign_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Jump", "behind_jumps", "jumps_of"]
+__all__ = ["Jump", "behind_jumps", "bent_roots", "jumps_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,45 @@ def jumps_of(
                 jump = _jump(name, root, node, reads, read)
                 out += [] if jump is None else [jump]
     return out
+
+
+def bent_roots(
+    structure: Structure, name: str, touched: frozenset[str], *, mean: bool = False
+) -> list[Variable]:
+    """Return the parameters of a variable that have a kink or a pole at which no side is undefined.
+
+    Those of an absolute value, a maximum or a minimum; of a root, a logarithm or a power of what is
+    never negative: ``sqrt(x**2)``.
+    """
+    discrete = {n for n in structure.random if is_discrete(structure.variable(n))}
+    return [
+        root
+        for root in _roots(structure, name, touched, mean=mean)
+        if any(
+            _bends(node) and not discrete.issuperset(set().union(*read))
+            for node, read in changed_steps(structure, name, touched, root)
+        )
+    ]
+
+
+def _bends(node: Apply) -> bool:
+    """Whether an operation has a kink, or a pole within where it is defined."""
+    scalar = getattr(node.op, "scalar_op", None)
+    if isinstance(scalar, ps.Pow) and is_count(node.inputs[1]):
+        return False
+    powers = ps.Sqrt | ps.Log | ps.Log2 | ps.Log10 | ps.Log1p | ps.Pow
+    return isinstance(scalar, ps.Abs | ps.ScalarMaximum | ps.ScalarMinimum | ps.Clip) or (
+        isinstance(scalar, powers)
+        and (sign_of(node.inputs[0]) == "not negative" or _is_square(node.inputs[0]))
+    )
+
+
+def _is_square(variable: Variable) -> bool:
+    """Whether an expression is an even power."""
+    variable = plain_of(variable)
+    scalar = getattr(op_of(variable), "scalar_op", None)
+    power = constant_of(variable.owner.inputs[1]) if isinstance(scalar, ps.Pow) else None
+    return power is not None and power % 2 == 0
 
 
 def behind_jumps(structure: Structure) -> frozenset[str]:

@@ -19,8 +19,8 @@ References
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
-from typing import TYPE_CHECKING
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -33,7 +33,7 @@ from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.structure import family_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from bayescausal.graph import Identification
     from bayescausal.model.structure.structure import Structure
@@ -42,6 +42,8 @@ __all__ = ["STRATA", "on_compliers"]
 
 #: The method of the verdict.
 STRATA = "principal strata"
+#: Values of an encouragement that are looked at.
+MOST = 50
 
 
 def on_compliers(
@@ -50,12 +52,14 @@ def on_compliers(
     stratum: str,
     level: float,
     measured: Collection[str],
+    columns: Mapping[str, Any] | None = None,
 ) -> Identification:
     """Return the verdict on an effect within one value of a latent kind of the units.
 
     - `found`: from the arrows: not identified, since the kind is not measured.
     - `stratum`: the latent variable that is conditioned on.
     - `level`: the value.
+    - `columns`: of the data, which say what values an encouragement has.
     - `measured`: names of what is measured.
     """
     question = found.question
@@ -74,18 +78,24 @@ def on_compliers(
     held = _randomised(as_graph(graph), z, x, (stratum, y), measured)
     if held is None:
         return found
-    takes = _table(structure, x, stratum, z)
-    if takes is None or not 0 <= level < len(takes) or level != int(level):
+    values = _values(structure, z, columns)
+    takes = None if values is None else _table(structure, x, stratum, z, values)
+    if values is None or takes is None or not 0 <= level < len(takes) or level != int(level):
         return found
-    moves = takes[:, 1] - takes[:, 0]
-    if np.all(moves == 0) or (np.any(moves > 0) and np.any(moves < 0)):
-        return found
-    if moves[int(level)] == 0:
+    own = takes[int(level)]
+    if np.all(own == own[0]):
         reason = f"{stratum} = {level:g} has one value of {x} whatever {z} is"
         return replace(found, reason=reason)
-    if np.sum(moves != 0) > 1:
-        return found  # kinds that are moved alike are not told apart
-    against = "less" if moves[int(level)] > 0 else "more"
+    alone = [  # kinds that are moved alike are not told apart
+        (a, b)
+        for a, b in combinations(range(len(values)), 2)
+        if np.flatnonzero(takes[:, b] != takes[:, a]).tolist() == [int(level)]
+    ]
+    if not alone:
+        return found
+    a, b = alone[0]
+    against = "less" if own[b] > own[a] else "more"
+    between = "" if len(values) == 2 else f" between {z} = {values[a]} and {z} = {values[b]}"
     given, other = (f" given {', '.join(held)}", "other ") if held else ("", "")
     return replace(
         found,
@@ -97,9 +107,10 @@ def on_compliers(
             f"{z} is as good as randomised{given}: it has no {other}cause in common with {stratum} "
             f"or {y}",
             f"exclusion: {z} has no effect on {y} but through {x}{given}",
-            f"monotonicity: {z} makes nobody take {against} of {x}; those with {stratum} = "
-            f"{level:g} are the ones whom it moves, the compliers",
+            f"monotonicity: {z} makes nobody take {against} of {x}{between}; the compliers, whose "
+            f"{x} changes with {z}, are {stratum} = {level:g}",
         ),
+        compliers=f"the compliers (whose {x} changes with {z}{between})",
     )
 
 
@@ -122,8 +133,24 @@ def _randomised(
     return held
 
 
-def _table(structure: Structure, x: str, stratum: str, z: str) -> np.ndarray | None:
-    """Return the treatment of each kind at both values of an encouragement, (kind, 2).
+def _values(structure: Structure, z: str, columns: Mapping[str, Any] | None) -> list[int] | None:
+    """Return the values that an encouragement takes: all of its law, or those of its column."""
+    rv = structure.model.named_vars[z]
+    match family_name(rv):
+        case "Bernoulli":
+            return [0, 1]
+        case "Categorical":
+            return list(range(int(evaluate([params_of(rv)[0].shape[-1]])[0])))
+    column = None if columns is None else columns.get(z)
+    seen = np.array([0, 1]) if column is None else np.unique(np.asarray(column))
+    whole = seen.dtype.kind in "biuf" and np.all(seen == np.round(seen)) and len(seen) <= MOST
+    return [int(v) for v in seen] if whole else None
+
+
+def _table(
+    structure: Structure, x: str, stratum: str, z: str, values: list[int]
+) -> np.ndarray | None:
+    """Return the treatment of each kind at the values of an encouragement, (kind, value).
 
     None where it is not decided by the two, or is not 0 or 1.
     """
@@ -136,10 +163,10 @@ def _table(structure: Structure, x: str, stratum: str, z: str) -> np.ndarray | N
     if others & set(ancestors([chance], blockers=[kind, cause])):
         return None
     count = int(evaluate([params_of(kind)[0].shape[-1]])[0])
-    pairs = np.array(list(product(range(count), (0, 1))))
+    pairs = np.array(list(product(range(count), values)))
     try:
         [found] = evaluate([chance], {kind: pairs[:, 0], cause: pairs[:, 1]})
     except (ValueError, IndexError, TypeError):
         return None
-    table = np.broadcast_to(found, (len(pairs),)).reshape(count, 2)
+    table = np.broadcast_to(found, (len(pairs),)).reshape(count, len(values))
     return table if np.all((table == 0) | (table == 1)) else None

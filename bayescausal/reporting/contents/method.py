@@ -59,10 +59,9 @@ def code(material: Material) -> str:
     """Return the calls that make the report again, given model and data."""
     fit = material.fit
     sizes = fit.posterior.sizes
-    listed = ",\n    ".join(
-        _public(as_code(e.estimand) or f"...  # {e.estimand!r}, which is not plain code")
-        for e in material.effects
-    )
+    define: dict[str, str] = {}
+    listed = ",\n    ".join(_public(str(as_code(e.estimand, define))) for e in material.effects)
+    yours = "".join(f"{name} = ...  # yours to define: {what}\n" for name, what in define.items())
     made = {
         "posterior": f"bc.fit(model, data, draws={sizes['draw']}, chains={sizes['chain']}, "
         f"seed={fit.seed})",
@@ -71,7 +70,7 @@ def code(material: Material) -> str:
     }[fit.kind]
     return (
         f"import bayescausal as bc\n{_imports(material)}{_model(fit)}\n"
-        f"fit = {made}\n"
+        f"fit = {made}\n{yours}"
         f"questions = [\n    {listed},\n]\n"
         "for effect in bc.estimate(fit, questions):\n"
         "    print(effect.sentence())\n"

@@ -325,6 +325,7 @@ def test_chains_that_do_not_mix_give_no_draws(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)  # 150 chains of some five seconds each
 @pytest.mark.parametrize("kind", ["centred", "regularised"])
 def test_calibration_by_simulation(kind):
     """Ranks of true values among draws are uniform (Talts and others, 2018)."""

@@ -200,7 +200,7 @@ def run(quick: bool) -> list[Table]:
         "Fit and average effect; 4 chains of 1,000 draws; processor seconds of all threads. By "
         "hand: nutpie on the rows, the model as it is written, one cold run; of group effects, "
         "nutpie, Bambi and maximum likelihood (statsmodels), the effect read off coefficients, "
-        "warm. ESS: of the worst unknown (finding it counts: 10,000 of them take most of the time of "
+        "warm. ESS: of the worst unknown (finding it counts: 10,000 take most of the time of "
         "5,000 groups). Behind the case stands the "
         "number of groups (of the first of two groupings, the second has half as many), or of "
         "basis functions of each of two Gaussian processes. Ratio: of the cold run to our warm one."

@@ -92,3 +92,26 @@ def test_a_guarded_quotient_is_defined_at_0():
     fit = known(lambda x: pt.switch(pt.eq(x, 0), 0, x / pt.abs(x)))
     assert float(bc.estimate(fit, bc.Expected("y", {"x": 0.0})).mean()) == 0
     assert float(bc.estimate(fit, bc.ATE("x", "y", treated=1, control=0)).mean()) == 2
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: pt.log(pt.abs(x)), lambda x: 1 / x),
+        (lambda x: pt.log(x**2), lambda x: 2 / x),
+        (lambda x: pt.abs(x) ** -0.5, lambda x: -0.5 * np.sign(x) / abs(x) ** 1.5),
+        (lambda x: 1 / pt.abs(x), lambda x: -np.sign(x) / x**2),
+        (lambda x: 1 / x**2, lambda x: -2 / x**3),
+    ],
+)
+def test_a_unit_at_a_pole_that_is_alike_on_both_sides_has_no_slope(f, slope):
+    x = np.r_[0.0, X[1:]]
+    with pm.Model(coords={"unit": range(N)}) as model:
+        own = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", pm.Normal("b") * f(own), 1, dims="unit")
+    fit = bc.truth(model, {"b": 2.0}, {"x": x, "y": np.zeros(N)})
+    for given in ({}, {"given": {"x": (-0.2, 0.2)}}):
+        with pytest.raises(EstimandError, match="kink or a pole"):
+            bc.estimate(fit, bc.Slope("x", "y", **given))
+    found = float(bc.estimate(fit, bc.Slope("x", "y", given={"x": (0.2, None)})).mean())
+    assert found == pytest.approx(2 * slope(x[x > 0.19]).mean(), rel=1e-3)

@@ -143,7 +143,8 @@ def refuse_kinks(
             wanted = [(root, world) for world in steps]
             blocks = [_bends(v, half) for v in _values(units, steps, recomputed, wanted)]
             wide, close, far, near, change = np.mean(blocks, axis=0)
-            if not close <= max(wide / 4, SEEN * near) or near > 1.5 * max(far, close):
+            smooth = np.isfinite(close) and close <= max(wide / 4, SEEN * near)
+            if not smooth or near > 1.5 * max(far, close):
                 raise _no_derivative(estimand, f"a kink or a pole in the equation of {n!r}")
             if change > CHANGE * near > CHANGE * close:
                 raise _beside_a_pole(estimand, n)

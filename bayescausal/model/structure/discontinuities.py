@@ -114,10 +114,10 @@ def _bends(node: Apply) -> bool:
     scalar = getattr(node.op, "scalar_op", None)
     if isinstance(scalar, ps.Pow) and is_count(node.inputs[1]):
         return False
-    powers = ps.Sqrt | ps.Log | ps.Log2 | ps.Log10 | ps.Log1p | ps.Pow
+    powers = ps.Sqrt | ps.Log | ps.Log2 | ps.Log10 | ps.Log1p | ps.Pow | ps.TrueDiv | ps.Reciprocal
+    below = node.inputs[-1 if isinstance(scalar, ps.TrueDiv) else 0]
     return isinstance(scalar, ps.Abs | ps.ScalarMaximum | ps.ScalarMinimum | ps.Clip) or (
-        isinstance(scalar, powers)
-        and (sign_of(node.inputs[0]) == "not negative" or _is_square(node.inputs[0]))
+        isinstance(scalar, powers) and (sign_of(below) == "not negative" or _is_square(below))
     )
 
 

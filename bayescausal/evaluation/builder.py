@@ -299,10 +299,10 @@ class Builder:
             return self._array("set", name, act.value, world, dtype, full=True)
         if isinstance(act, Shift):
             by = self._array("shift", name, act.by, world, None)
-            return cast(self.natural(name, world) + by, dtype)
+            return whole(name, self.natural(name, world) + by, dtype)
         if isinstance(act, Scale):
             by = self._array("scale", name, act.by, world, None)
-            return cast(self.natural(name, world) * by, dtype)
+            return whole(name, self.natural(name, world) * by, dtype)
         if isinstance(act, Policy):
             reads = [
                 self.natural(r, world) if r == name else self.value(r, world)

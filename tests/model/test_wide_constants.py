@@ -8,7 +8,7 @@ from scipy import stats
 import bayescausal as bc
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.wide_constants import with_wide_constants
-from bayescausal.types import DataError
+from bayescausal.types import DataError, InterventionError
 
 whole = int  # as people write them
 
@@ -254,3 +254,61 @@ def test_whole_numbers_that_are_made_of_others_are_read():
         x = pm.Data("x", np.array([0.5, 1.5, 100.5]), dims="unit")
         pm.Deterministic("d", x.astype("int8") + 100, dims="unit")
     assert with_wide_constants(model)["d"].eval().tolist() == [100, 101, 200]
+
+
+INTEGERS = {
+    "int64": [60_000, 70_000, 80_000],
+    "int32": [60_000, -70_000, 80_000],
+    "uint64": [60_000, 70_000, 1],
+    "uint8": [100, 200, 250],
+    "int8": [-100, 110, 120],
+    "uint16": [60_000, 1, 2],
+}
+RULES = {
+    "square": lambda dose: dose * dose,
+    "cube": lambda dose: dose**3,
+    "negative": lambda dose: -dose,
+    "less": lambda dose: dose - 251,
+    "double": lambda dose: dose + dose,
+    "numpy": lambda dose: np.where(dose > 0, 3 * dose, dose),
+}
+
+
+@pytest.mark.parametrize("kind", INTEGERS)
+def test_policies_and_equations_of_integers_are_those_of_the_numbers(kind):
+    """E[y | do(dose = r(dose))] = mean r(dose), and of an equation in -dose and dose * dose."""
+    values = np.array(INTEGERS[kind], kind)
+    right = values.astype(float)
+    with pm.Model(coords={"unit": range(3)}) as model:
+        dose = pm.Data("dose", values, dims="unit")
+        x = pm.Normal("x", 0, 1, dims="unit")
+        b = pm.Normal("b")
+        pm.Normal("y", b * dose, 1, dims="unit")
+        pm.Normal("z", b * (-dose) + x, 1, dims="unit")
+        pm.Normal("w", b * (dose * dose) + x, 1, dims="unit")
+        pm.Normal("v", b * (dose - values[:1]) + x, 1, dims="unit")
+    known = bc.truth(model, {"b": 1.0}, data={"dose": values})
+    asked = [bc.Expected("y", {"dose": bc.Policy(rule)}) for rule in RULES.values()]
+    asked += [bc.Expected(outcome, {"x": 0.0}) for outcome in "zwv"]
+    expected = [rule(right).mean() for rule in RULES.values()]
+    expected += [-right.mean(), (right * right).mean(), (right - right[0]).mean()]
+    found = [bc.estimate(known, question).mean() for question in asked]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_policy_of_a_label_does_not_wrap():
+    """2**32 labels further is the label itself in 32 bits."""
+    with pm.Model(coords={"unit": range(3), "place": range(4)}) as model:
+        g = pm.Data("g", [1, 2, 3], dims="unit")
+        x = pm.Normal("x", 0, 1, dims="unit")
+        a = pm.Normal("a", dims="place")
+        pm.Normal("y", a[g] + x, 1, dims="unit")
+    known = bc.truth(model, {"a": [1.0, 2, 3, 5]}, data={"g": [1, 2, 3]})
+
+    def level(action):
+        return bc.estimate(known, bc.Expected("y", {"g": action, "x": 0.0})).mean()
+
+    assert level(bc.Policy(lambda g: g - 1)) == pytest.approx(2.0)
+    for action in (bc.Policy(lambda g: g + 2**32 - 1), bc.Stochastic(pm.Poisson.dist(2.0**40))):
+        with pytest.raises(InterventionError, match="from -2147483648 to 2147483647"):
+            level(action)

@@ -180,9 +180,9 @@ def _mechanism(
         full = value.ndim == natural.type.ndim
         return pt.as_tensor_variable(value) if full else pt.full(shape, value, dtype=dtype)
     if isinstance(intervention, Shift):
-        return cast(natural + np.asarray(intervention.by), dtype)
+        return whole(name, natural + np.asarray(intervention.by), dtype)
     if isinstance(intervention, Scale):
-        return cast(natural * np.asarray(intervention.by), dtype)
+        return whole(name, natural * np.asarray(intervention.by), dtype)
     if isinstance(intervention, Policy):
         result = apply_policy(name, intervention, [env[r] for r in intervention.reads or ()])
         return pt.broadcast_to(whole(name, result, dtype), tuple(shape))

@@ -126,9 +126,12 @@ class Whole(Op):
         bad = made != value
         if np.any(bad):
             truth = self.dtype == "bool"
+            first = value[bad].flat[0]
+            held = "is true or false" if truth else "takes whole numbers"
+            if not truth and first == np.floor(first):
+                held += f" from {np.iinfo(self.dtype).min} to {np.iinfo(self.dtype).max}"
             raise InterventionError(
-                f"The policy for {self.name!r} gives {value[bad].flat[0]:g}, and "
-                f"{self.name!r} {'is true or false' if truth else 'takes whole numbers'}.",
+                f"The policy for {self.name!r} gives {first:g}, and {self.name!r} {held}.",
                 expected="0 or 1." if truth else "whole numbers.",
                 remedy="Round in the policy (np.round), or draw the value: Stochastic.",
             )
@@ -146,7 +149,7 @@ def _vectorize_whole(op: Whole, node: Apply, value: Variable) -> Apply:
 
 
 def whole(name: str, variable: Variable, dtype: str) -> Variable:
-    """Return what a policy gives in the variable's type; fractions of integers are refused.
+    """Return what a policy gives in the variable's type; what the type cannot hold is refused.
 
     Examples
     --------
@@ -154,9 +157,7 @@ def whole(name: str, variable: Variable, dtype: str) -> Variable:
     >>> int(whole("x", pt.constant(2.0), "int64").eval(mode="FAST_COMPILE"))
     2
     """
-    given = str(variable.type.dtype)
-    loses = given.startswith("float") or (dtype == "bool" and given != "bool")
-    if not loses or not dtype.startswith(("int", "uint", "bool")):
+    if np.can_cast(variable.type.dtype, dtype) or not dtype.startswith(("int", "uint", "bool")):
         return cast(variable, dtype)
     out: Variable = Whole(name, dtype)(variable)
     return out
@@ -174,10 +175,13 @@ def cast(variable: Variable, dtype: str) -> Variable:
 def apply_policy(name: str, policy: Policy, values: Sequence[Variable]) -> Variable:
     """Return the expression of a policy's value given what it reads.
 
+    Whole numbers are read in 64 bits: those of ``pm.Data`` are kept in fewer.
+
     - `name`: the target, for messages.
     - `policy`: the rule.
     - `values`: what it reads, in the order of ``policy.reads``.
     """
+    values = [cast(v, "int64") if "int" in v.type.dtype else v for v in values]
     try:
         with warnings.catch_warnings(), _comparing() as compared:
             warnings.simplefilter("ignore")

@@ -4,8 +4,8 @@ PyTensor keeps a literal such as 17 in a byte, and adds and multiplies bytes in 
 density that PyMC writes for ``HalfStudentT("s", 4, 17)`` has :math:`17^2 = 33` in it, that of
 ``Beta("p", 100, 100)`` has :math:`100 + 100 = -56`, and the bounds of ``Uniform("x", -100, 100)``
 are -56 apart. Equations are no better: ``100 + 50 * t`` with a column of true and false is -106 for
-150, and whole numbers of ``pm.Data`` are kept in 32 bits, in which the square of 60,000
-is negative. Here such a model is read with these numbers in 64 bits.
+150, whole numbers of ``pm.Data`` are kept in 32 bits, in which the square of 60,000 is negative,
+and ``-x`` of an unsigned column is large. Here such a model is read with these numbers in 64 bits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["with_wide_constants"]
 type _Ends = dict[Variable, tuple[float, float]]
 
 _NARROW = ("int8", "int16", "uint8", "uint16")
-_SMALL = (*_NARROW, "int32", "uint32")
+_SMALL = (*_NARROW, "int32", "uint32", "uint64")
 #: PyMC adds and multiplies no two parameters of these, in densities and draws.
 _APART = (
     "BinomialRV CategoricalRV CauchyRV ExponentialRV GammaRV GeometricRV GumbelRV HalfCauchyRV "
@@ -136,7 +136,7 @@ def _ends_of(variable: Variable, seen: _Ends) -> tuple[float, float]:
     if dtype == "bool":
         return 0, 1
     bits = np.iinfo(dtype)
-    room = 4 if dtype in ("int32", "uint32") else 1
+    room = 4 if dtype in ("int32", "uint32", "uint64") else 1
     whole = (bits.min / room, bits.max / room)
     node = variable.owner
     if node is not None and isinstance(node.op, DimShuffle):

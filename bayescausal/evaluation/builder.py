@@ -16,7 +16,7 @@ from bayescausal.evaluation.integer_nan import Defined
 from bayescausal.evaluation.noise import as_it_was, noise_of_others
 from bayescausal.evaluation.program import NOWHERE, Input, Program, per_draw
 from bayescausal.model.interventions.domain import doubtful_parameters
-from bayescausal.model.interventions.policy import apply_policy, cast, whole
+from bayescausal.model.interventions.policy import apply_policy, whole
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of

@@ -54,8 +54,8 @@ def draw_forests(
     with tempfile.TemporaryDirectory(prefix="forests-") as folder:
         steps = []
         with model:
-            for name, (forest, x) in places.items():
-                (folder_of := _sub(folder, forest)).mkdir()
+            for k, (name, (forest, x)) in enumerate(places.items()):
+                (folder_of := Path(folder, str(k))).mkdir()
                 shape = forest_of(structure.variable(forest))
                 if not shape.cuts:
                     shape = replace(shape, cuts=cuts_of(x))
@@ -78,9 +78,9 @@ def draw_forests(
             raise ModelError(f"The sampler stopped: {error}") from error
         posterior = tree["posterior"].to_dataset()
         found, seen = {}, {}
-        for name, (forest, x) in places.items():
+        for k, (name, (forest, x)) in enumerate(places.items()):
             recorded = posterior[name].values
-            held = stored_forests(str(_sub(folder, forest)))
+            held = stored_forests(str(Path(folder, str(k))))
             found[forest] = matched_chains(held, recorded, x, name)
             pick = np.unique(np.linspace(0, recorded.shape[2] - 1, ROWS).astype(int))
             seen[f"{forest}_at"] = (("chain", "draw", f"{forest}_row"), recorded[:, :, pick])
@@ -120,10 +120,6 @@ def with_stamps(structure: Structure, drawn: Drawn, seen: Mapping[str, Array]) -
 
 
 # ------------------------------------------------------------------------------- private
-
-
-def _sub(folder: str, name: str) -> Path:
-    return Path(folder) / "".join(c if c.isalnum() else f"-{ord(c)}-" for c in name)
 
 
 def _groups(

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
-from pymc.distributions.truncated import TruncatedRV
+from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.model.fgraph import fgraph_from_model, model_from_fgraph
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant, Variable
-from pytensor.graph.replace import graph_replace
+from pytensor.graph.replace import clone_replace, graph_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Cast, Identity
 from pytensor.tensor.basic import ScalarFromTensor
@@ -39,7 +39,6 @@ from pytensor.tensor.subtensor import (
     IncSubtensor,
     Subtensor,
 )
-from pytensor.tensor.type import TensorType
 
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import FixedUnitsError, ModelError
@@ -240,17 +239,23 @@ def density_of(
     """Return ``pm.logp`` or ``pm.logcdf`` of a variable, on its very parents.
 
     PyMC derives that of a truncated variable on a copy of all above it, where a parent is not the
-    variable that a world sets.
+    variable that a world sets, and that of a walk with the variables above its steps drawn anew.
     """
     node = rv.owner
-    if node is None or not isinstance(node.op, TruncatedRV):
+    if node is None or not isinstance(node.op, SymbolicRandomVariable):
         return density(rv, value, **options)
-    above = [v for v in (*node.inputs, value) if getattr(v, "owner", None) is not None]
-    stands = {v: v.type() for v in above if isinstance(v.type, TensorType)}
-    stand = node.clone_with_new_inputs([stands.get(v, v) for v in node.inputs])
-    at = stands.get(value, value) if isinstance(value, Variable) else value
-    found = density(stand.outputs[node.outputs.index(rv)], at, **options)
-    back = {new: old for old, new in stands.items()}
+    stands: dict[Variable, Variable] = {}
+    stack = [*node.inputs]
+    while stack:  # up to variables with a name: what a distribution is made of has none
+        top = stack.pop()
+        if top.owner is not None and top.name:
+            stands[top] = top.type()
+        elif top.owner is not None:
+            stack.extend(top.owner.inputs)
+    [stand] = clone_replace([rv], replace=stands)
+    at = value.type() if isinstance(value, Variable) else value
+    found = density(stand, at, **options)
+    back = {new: old for old, new in stands.items()} | ({at: value} if at is not value else {})
     return graph_replace([found], back, strict=False)[0]
 
 

@@ -1,7 +1,7 @@
 """The words: interventions, reserved names, errors.
 
-Room 0. Everything here is plain data, imports nothing but the standard library and is
-understood by every other room.
+Room 0. Everything here is plain data, imports nothing but the standard library
+(and :mod:`bayescausal.plain_values`, which does likewise) and is understood by every other room.
 
 An *intervention* replaces the mechanism of one variable in one world [1]_:
 
@@ -27,6 +27,8 @@ import difflib
 import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from bayescausal.plain_values import family, short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -217,20 +219,6 @@ class Intervention:
         raise TypeError("Intervention is abstract: use Set, Shift, Scale, Stochastic or Policy")
 
 
-def _short(value: Any) -> str:
-    """Return a value as a person would write it; arrays by their size."""
-    shape = getattr(value, "shape", (len(value),) if isinstance(value, list | tuple) else None)
-    if shape not in (None, ()):
-        size = " x ".join(str(s) for s in shape)
-        return f"[{size} values]"
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return str(value)
-    whole = abs(number) < 1e15 and number == round(number)  # as draws.digits.level_text
-    return f"{number + 0.0:.0f}" if whole else f"{number:.6g}"
-
-
 @dataclass(frozen=True, eq=False)
 class Set(Intervention):
     """Set the variable to a value: ``do(X = value)``.
@@ -252,7 +240,7 @@ class Set(Intervention):
 
     def describe(self, name: str) -> str:
         """Return ``X=value``."""
-        return f"{name}={_short(self.value)}"
+        return f"{name}={short(self.value)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,7 +263,7 @@ class Shift(Intervention):
 
     def describe(self, name: str) -> str:
         """Return ``X=X+by``."""
-        text = _short(self.by)
+        text = short(self.by)
         return f"{name}={name}{text if text.startswith('-') else '+' + text}"
 
 
@@ -294,7 +282,7 @@ class Scale(Intervention):
 
     def describe(self, name: str) -> str:
         """Return ``X=by*X``."""
-        return f"{name}={_short(self.by)}*{name}"
+        return f"{name}={short(self.by)}*{name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,15 +304,8 @@ class Stochastic(Intervention):
     distribution: Any
 
     def describe(self, name: str) -> str:
-        """Return ``X~Family(parameters)``; the family alone where they are not plain numbers."""
-        owner: Any = getattr(self.distribution, "owner", None)
-        op: Any = getattr(owner, "op", None)
-        family = (getattr(op, "_print_name", None) or (type(op).__name__,))[0]
-        params = getattr(op, "dist_params", lambda owner: ())(owner)
-        values: list[Any] = [getattr(p, "data", None) for p in params]
-        if values and all(getattr(v, "size", 9) <= 8 for v in values):
-            family += f"({', '.join(str(v.tolist()) for v in values)})"
-        return f"{name}~{family}"
+        """Return ``X~Family(parameters)``, of mixtures with their components."""
+        return f"{name}~{family(self.distribution)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -211,10 +211,10 @@ class _Chain:
             return
         left = np.ravel(self.residual.get_residual()) + form.design @ self.b
         weight = (self.scale * self.extra.unit) ** -2.0
-        precision = weight * form.design.T @ form.design + np.diag(form.precision)
+        precision = weight * form.design.T @ form.design + form.precision
         root = np.linalg.cholesky(precision)
         middle = np.linalg.solve(
-            precision, weight * form.design.T @ left + form.precision * form.middle
+            precision, weight * form.design.T @ left + form.precision @ form.middle
         )
         self.b = middle + np.linalg.solve(root.T, self.rng.standard_normal(len(middle)))
         self.residual.update_data(np.ascontiguousarray(left - form.design @ self.b))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
+import pytensor.tensor as pt
 from pymc.distributions.distribution import support_point
 from pytensor.graph.replace import graph_replace
 from pytensor.tensor.random.basic import NormalRV
@@ -85,7 +86,7 @@ class LinearForests:
     offset: Array
     design: Array  # (n, q) Of the coefficients
     names: dict[str, tuple[int, ...]]  # coefficients and their shapes, in the order of the columns
-    # middle, precision: (q) Of the priors of the coefficients.
+    # Of the joint Normal prior of the coefficients: (q) and (q, q).
     middle: Array
     precision: Array
     extra: Extra | None
@@ -136,9 +137,8 @@ def _read(
         return extra
     own = set() if extra is None else {model[extra.name]}
     others = [v for v in model.free_RVs if v in reads and v.name not in places]
-    if free != reads | own or any(
-        named_parents(list(v.owner.inputs), free) for v in (*others, *own)
-    ):
+    above = {a for v in (*others, *own) for a in named_parents(list(v.owner.inputs), free)}
+    if free != reads | own or not above <= {*others}:
         return "its coefficients have spreads that are unknown too"
     if any(is_discrete(v) for v in others):
         return "a parameter of its predictor is discrete"
@@ -153,17 +153,12 @@ def _read(
         return linear
     start, weights, spreads, design, names = linear
     others = [v for v in others if v.name in names]
-    if not all(isinstance(v.owner.op, NormalRV) for v in others):
-        return "a coefficient is not Normal"
+    prior = _prior_of_all(others, names)
+    if isinstance(prior, str):
+        return prior
     shapes = [_with_cuts(forest_of(structure.variable(f)), x) for f, x in places.values()]
     if any(s and shape.constant for s, shape in zip(spreads, shapes, strict=True)):
         return "a forest that a parameter multiplies has a mean that is not 0"
-    params = [evaluate(v.owner.op.dist_params(v.owner)) for v in others]
-    flat = [
-        np.stack([np.broadcast_to(p, names[v.name]).ravel().astype(float) for p in pair])
-        for v, pair in zip(others, params, strict=True)
-    ]
-    both = np.concatenate(flat, axis=1) if flat else np.zeros((2, 0))
     return LinearForests(
         outcome=outcome,
         family=form.family,
@@ -177,11 +172,56 @@ def _read(
         offset=start,
         design=design,
         names=names,
-        middle=both[0],
-        precision=both[1] ** -2.0,
+        middle=prior[0],
+        precision=prior[1],
         extra=extra,
         power=form.power,
     )
+
+
+def _prior_of_all(
+    others: list[Any], names: dict[str, tuple[int, ...]]
+) -> tuple[Array, Array] | str:
+    """Return the mean and the precision of coefficients whose prior is jointly Normal.
+
+    The mean of one may be affine in others, as that of a slope at the middle of what it is
+    multiplied by: :math:`b = m + A b + s e` has the precision :math:`(I - A)' s^{-2} (I - A)`.
+    """
+    if not all(isinstance(v.owner.op, NormalRV) for v in others):
+        return "a coefficient is not Normal"
+    if not others:
+        return np.zeros(0), np.zeros((0, 0))
+    inputs = [v.type() for v in others]
+    given = [v.owner.op.dist_params(v.owner) for v in others]
+    if any(named_parents([sd], set(others)) for _, sd in given):
+        return "its coefficients have spreads that are unknown too"
+    means = graph_replace(
+        [mean + pt.zeros(names[v.name]) for v, (mean, _) in zip(others, given, strict=True)],
+        dict(zip(others, inputs, strict=True)),
+        strict=False,
+    )
+    call = pytensor.function(inputs, means, mode=PY_MODE, on_unused_input="ignore")
+    ends = np.cumsum([np.prod(names[v.name], dtype=int) for v in others])
+
+    def at(b: Array) -> Array:
+        parts = [
+            part.reshape(names[v.name])
+            for part, v in zip(np.split(b, ends[:-1]), others, strict=True)
+        ]
+        return np.concatenate([np.ravel(mean) for mean in call(*parts)]).astype(float)
+
+    q = int(ends[-1])
+    start = at(np.zeros(q))
+    others_in = np.stack([at(one) - start for one in np.eye(q)], axis=1)
+    tried = np.random.default_rng(0).normal(size=q)
+    if not np.allclose(at(tried), start + others_in @ tried, rtol=1e-9, atol=1e-12):
+        return "the mean of a coefficient is not affine in the others"
+    apart = np.eye(q) - others_in
+    spread = np.concatenate([
+        np.broadcast_to(evaluate([sd])[0], names[v.name]).ravel()
+        for v, (_, sd) in zip(others, given, strict=True)
+    ]).astype(float)  # fmt: skip
+    return np.linalg.solve(apart, start), (apart.T * spread**-2.0) @ apart
 
 
 def _with_cuts(shape: Shape, x: Array) -> Shape:

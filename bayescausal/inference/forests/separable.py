@@ -221,15 +221,15 @@ class _Chain:
         form = self.form
 
         def height(b: Array) -> float:
-            far = form.precision @ (b - form.middle) ** 2
+            far = (b - form.middle) @ form.precision @ (b - form.middle)
             return float(self.densities.heights(rows, rest + form.design @ b).sum() - far / 2)
 
         mode = self.near
         here = height(mode)
         for _ in range(STEPS):
             first, second = self.densities.slopes(rows, rest + form.design @ mode)
-            precision = (form.design.T * second) @ form.design + np.diag(form.precision)
-            push = form.design.T @ first - form.precision * (mode - form.middle)
+            precision = (form.design.T * second) @ form.design + form.precision
+            push = form.design.T @ first - form.precision @ (mode - form.middle)
             step = cho_solve(cho_factor(precision, lower=True), push)
             size = float(push @ step)
             while not (there := height(mode + step)) > here and size > CLOSE**2:

@@ -110,6 +110,6 @@ def shift(
     """
     shape, (total, count) = form.shapes[k], leaves
     each, precision = 1 / (spread.outer * shape.trees), (spread.inner * shape.leaf) ** -2.0
-    information = direction @ (form.precision * direction) + count * each**2 * precision
-    push = total * each * precision - direction @ (form.precision * (b - form.middle))
+    information = direction @ form.precision @ direction + count * each**2 * precision
+    push = total * each * precision - direction @ form.precision @ (b - form.middle)
     return float(push / information + spread.rng.standard_normal() * information**-0.5)

@@ -34,6 +34,8 @@ __all__ = ["Column", "Names", "read_names"]
 
 #: The dim of the units in a model from formulas.
 UNIT = "unit"
+#: Numbers may be so large, and as small as one over it.
+LARGEST = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,9 +283,21 @@ def _given(
     values = kind.values.astype(float)
     if not np.isfinite(values).all():
         raise FormulaError(f"{name!r} is infinite in the data.{where}", expected="Finite numbers.")
+    _check_size(name, values, where)
     if "group" in use:
         return _whole(Column(name, None, values, True), formula, "groups units")
     return Column(name, None, values, True)
+
+
+def _check_size(name: str, values: np.ndarray, where: str) -> None:
+    """Refuse numbers whose squares, summed and multiplied, leave double precision."""
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0)
+    if largest and not 1 / LARGEST <= largest <= LARGEST:
+        raise FormulaError(
+            f"The largest value of {name!r} is {largest:.3g}.{where}",
+            expected=f"a size between {1 / LARGEST:g} and {LARGEST:g}.",
+            remedy=f"Give the column in another unit: data[{name!r}] / {largest:.1g}.",
+        )
 
 
 def _whole(column: Column, formula: Formula, use: str) -> Column:
@@ -330,6 +344,7 @@ def _modelled(
                 remedy=f"Say in what unit they count, such as {in_days(name, kind)}.",
             )
         numbers = [np.nan if v is None else float(v) for v in kind.values.tolist()]
+        _check_size(name, np.array(numbers), where)
         return Column(name, None, np.array(numbers), False)
     found = declared if declared is not None else choice.levels
     if isinstance(found, int):

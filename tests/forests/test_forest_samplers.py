@@ -118,6 +118,66 @@ def test_backfitting_draws_scale_and_coefficients_beside_the_forests_from_their_
         assert ess > 50
 
 
+@stochtree
+def test_backfitting_draws_a_scale_that_differs_between_rows():
+    """The same, with a scale of each treatment and a known weight of each row.
+
+    Its posterior by quadrature over both scales.
+    """
+    rng = np.random.default_rng(5)
+    n = 26
+    t, z = np.repeat([0, 1], [14, 12]), rng.normal(size=n)
+    unit = rng.uniform(0.5, 2, n)
+    y = 1.0 + 0.8 * t - 0.5 * z + np.where(t == 1, 0.3, 1.2) * unit * rng.normal(size=n)
+    data = pd.DataFrame({"one": np.r_[0.0, np.ones(n - 1)], "t": t, "z": z, "w": unit, "y": y})
+    with pm.Model(coords={"unit": range(n)}) as model:
+        one, T, Z, W = (pm.Data(c, data[c].to_numpy(float), dims="unit") for c in ("one", *"tzw"))
+        x = pt.stack([one], axis=1)
+        level, effect = (
+            pm.Deterministic(
+                name, forest_value(x, Forest(f"{name}_forest", Shape(3, 1e-9, 2.0, c, s))),
+                dims="unit",
+            )
+            for name, c, s in (("f", 1.0, 2.0), ("g", 0.0, 1.5))
+        )  # fmt: skip
+        b = pm.Normal("b", 0.2, 0.4)
+        sigma = pm.Gamma("sigma", 2, 3)
+        ratio = pm.Normal("ratio", 0, 1)
+        scale = sigma * pm.math.exp(ratio * T) * W
+        pm.Normal("y", level + T * effect + b * Z, scale, dims="unit")
+    fit = bc.fit(model, data, draws=1200, chains=2, tune=50, seed=3, progressbar=False)
+    assert set(fit.methods.values()) == {"backfitting"}
+    design = np.column_stack([np.ones(n), t, z])
+    middle, spread = np.array([1.0, 0.0, 0.2]), np.array([2.0, 1.5, 0.4])
+    sigmas, ratios = np.linspace(0.3, 4, 140), np.linspace(-4, 1.5, 150)
+    sigmas, ratios = (v.ravel() for v in np.meshgrid(sigmas, ratios))
+    weight, means = np.empty(len(sigmas)), np.empty((len(sigmas), 3))
+    for i, (s, r) in enumerate(zip(sigmas, ratios, strict=True)):
+        v = (s * np.exp(r * t) * unit) ** 2
+        precision = (design.T / v) @ design + np.diag(spread**-2.0)
+        push = design.T @ (y / v) + middle / spread**2
+        means[i] = np.linalg.solve(precision, push)
+        # p(y) = p(y | b) p(b) / p(b | y), at the posterior mean of b
+        left = y - design @ means[i]
+        weight[i] = stats.norm.logpdf(left, 0, np.sqrt(v)).sum()
+        weight[i] += stats.norm.logpdf(means[i], middle, spread).sum()
+        weight[i] -= np.linalg.slogdet(precision)[1] / 2
+    weight = np.exp(weight - weight.max())
+    weight *= stats.gamma.pdf(sigmas, 2, scale=1 / 3) * stats.norm.pdf(ratios)
+    weight /= weight.sum()
+    right = dict(zip(("f", "g", "b"), weight @ means, strict=True))
+    right |= {"sigma": weight @ sigmas, "ratio": weight @ ratios}
+    post = fit.posterior
+    values = {name: post[name].values for name in ("b", "sigma", "ratio")}
+    for name in ("f", "g"):
+        packed = post[f"{name}_forest"].values
+        values[name] = evaluate_forests(np.ones((1, 1)), packed)[..., 0]
+    for name, value in right.items():
+        ess = float(bc_ess(values[name]))
+        assert abs(values[name].mean() - value) < 4 * values[name].std() / np.sqrt(ess), name
+        assert ess > 50
+
+
 def test_coefficients_whose_means_are_others_have_a_joint_prior():
     """Draws of the prior by PyMC against its mean and covariance; what is not affine is refused."""
 

@@ -131,7 +131,7 @@ def world(family, seed=3):
         weights=(np.ones(9), weight), y=np.ones(9), trials=np.full(9, 2.0),
         spreads=(None, Spread("s", 0.5, lambda s: -2 * s**2 if s > 0 else -np.inf)),
         offset=np.linspace(-0.3, 0.3, 9), design=np.column_stack([rng.normal(size=9), weight]),
-        names={"b": (2,)}, middle=np.array([0.2, 0.0]), precision=np.array([0.5, 0.3]) ** -2.0,
+        names={"b": (2,)}, middle=np.array([0.2, 0.0]), precision=np.diag([4.0, 1 / 0.09]),
         extra=extra, power=-1 if family == "gamma" else 0,
     )  # fmt: skip
 
@@ -176,7 +176,7 @@ def prior(form, draws, seed=2):
         packed = [s.draw(rng) for s in form.shapes]
         one.values = [evaluate_forests(x, p) for x, p in zip(form.x, packed, strict=True)]
         one.trees = [tree_loops.Trees(*[np.zeros(int(p[3]))] * 7) for p in packed]
-        one.b = form.middle + rng.normal(size=2) * form.precision**-0.5
+        one.b = form.middle + rng.normal(size=2) * np.diag(form.precision) ** -0.5
         one.extra = rng.gamma(4, 0.5) if form.extra else 1.0
         one.spreads = None, SimpleNamespace(value=abs(0.5 * rng.normal()))
         out[i] = functions(one)

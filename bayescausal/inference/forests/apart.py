@@ -75,6 +75,8 @@ def draw_linear(
     for block, reason in blocks:
         mine = forests & set(block.unknowns)
         form = linear_forests(structure, conformed, block) if mine else reason
+        if not isinstance(form, str) and form.noise is not None and not backfitting.has_engine():
+            form = "its scale differs between rows, which is drawn with stochtree"
         if isinstance(form, str):
             out = out._replace(rest=(*out.rest, (block, form)))
             continue

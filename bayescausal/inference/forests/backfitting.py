@@ -8,9 +8,10 @@ scale are drawn here, in the same sweep:
 .. math:: b \mid f, \sigma \sim N, \qquad
    p(\sigma \mid f, b) \propto p(\sigma)\, \sigma^{-n} e^{-S / 2\sigma^2},
 
-the second by slice sampling of :math:`\log \sigma`, so that any prior will do; spreads of forests
-likewise (:mod:`.spreads`). The forest, its spread, the scale and the coefficients of a draw are
-written down at the end of the same sweep.
+the second by slice sampling of :math:`\log \sigma`, so that any prior will do. Parameters of a
+scale that differs between rows are drawn one after the other, and spreads of forests likewise
+(:mod:`.spreads`). The forest, its spread, the scale and the coefficients of a draw are written down
+at the end of the same sweep.
 
 References
 ----------
@@ -25,11 +26,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescausal.inference.forests.chains import Run, draw_chains, seen_rows, slice_step
+from bayescausal.inference.forests.linear_forests import Noise
 from bayescausal.inference.forests.spreads import Factors, same_as, shift
 from bayescausal.model.forests.packed import LEAF, Tree, pack, stacked
 
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.forests.linear_forests import Extra, LinearForests
+    from bayescausal.inference.forests.linear_forests import LinearForests
 
 __all__ = ["METHOD", "backfit", "has_engine"]
 
@@ -69,26 +72,34 @@ class _Chain:
     """One chain."""
 
     def __init__(self, form: LinearForests, seed: np.random.SeedSequence) -> None:
-        assert form.extra is not None
-        self.extra: Extra = form.extra
+        if (noise := form.noise) is None:
+            assert form.extra is not None
+            noise = Noise.of(form.extra, len(form.y))
+        self.noise, self.width = noise, noise.width.copy()
         self.tree = tree = importlib.import_module("stochtree")
         self.form, self.rest = form, form.y - form.offset
         self.rng = np.random.default_rng(seed)
         self.engine_rng = tree.RNG(int(self.rng.integers(2**31 - 1)))
-        self.scale = (float(self.rest.std()) or 1.0) / self.extra.unit
-        if not np.isfinite(self.extra.log_prior(self.scale)):
-            self.scale = self.extra.start
+        self.scale = self._start()
+        self.sd = noise.sd(self.scale)
         self.b = form.middle.copy()
         first = self.rest - form.design @ self.b
         for weight, shape in zip(form.weights, form.shapes, strict=True):
             first = first - weight * shape.constant
         self.residual = tree.Residual(first.copy())
         self.world = tree.GlobalModelConfig(
-            global_error_variance=(self.scale * self.extra.unit) ** 2
+            global_error_variance=1.0 if self.sd.ndim else float(self.sd) ** 2
         )
         self.spreads = [Factors(spread, self.rng) for spread in form.spreads]
         self.same = [same_as(form, k) for k in range(len(form.forests))]
         self.parts = [self._part(k) for k in range(len(form.forests))]
+
+    def _start(self) -> Array:
+        """Return parameters of the scale near which that of the outcome is, if they are likely."""
+        noise, start = self.noise, self.noise.start
+        size = float(self.rest.std()) or 1.0
+        tried = np.where(noise.positive, start * size / np.median(noise.sd(start)), start)
+        return tried if np.isfinite(noise.log_prior(tried)) else start
 
     def _part(self, k: int) -> dict[str, Any]:
         """Set up one forest."""
@@ -107,6 +118,8 @@ class _Chain:
         if not plain:
             data.add_basis(np.ascontiguousarray(weight[:, None]))
             rows.add_basis(np.ones((len(seen_rows(self.form)), 1)))
+        if self.sd.ndim:
+            data.add_variance_weights(self.sd**2)
         chances = np.asarray(shape.weights or (1.0,) * p)
         config = tree.ForestModelConfig(
             feature_types=np.zeros(p, int),
@@ -135,7 +148,7 @@ class _Chain:
     def run(self, draws: int, burn: int) -> Run:
         """Return the draws of the chain."""
         form = self.form
-        scales, b = np.empty(draws), np.empty((draws, len(self.b)))
+        scales, b = np.empty((draws, len(self.scale))), np.empty((draws, len(self.b)))
         seen = np.empty((len(self.parts), draws, len(seen_rows(form))))
         added, inner, spreads = np.zeros((3, len(self.parts), draws))
         for i in range(-(GROWN + burn), draws):
@@ -148,7 +161,7 @@ class _Chain:
                     self._spread(k)
             self._coefficients()
             moved = self._constants()
-            self._scale()
+            self._scale(tuning=i < 0)
             if i >= 0:
                 scales[i], b[i] = self.scale, self.b
                 for k, part in enumerate(self.parts):
@@ -165,13 +178,11 @@ class _Chain:
     def _spread(self, k: int) -> None:
         """Draw the spread of a forest."""
         part, spread, weight = self.parts[k], self.spreads[k], self.form.weights[k]
-        active, noise = part["active"], (self.scale * self.extra.unit) ** 2
+        active, noise = part["active"], self.sd**2
         column = weight * np.ravel(active.predict_raw(part["data"]))
         left = np.ravel(self.residual.get_residual()) + spread.outer * column
-        square, product = float(column @ column), float(column @ left)
-        spread.given_data(
-            lambda outer: outer * (product - outer * square / 2) / noise, square / noise
-        )
+        square, product = float(np.sum(column**2 / noise)), float(np.sum(column * left / noise))
+        spread.given_data(lambda outer: outer * (product - outer * square / 2), square)
         part["data"].update_basis(np.ascontiguousarray((spread.outer * weight)[:, None]))
         part["sampler"].propagate_basis_update(part["data"], self.residual, active)
         leaf = self.form.shapes[k].leaf
@@ -210,27 +221,42 @@ class _Chain:
         if not len(self.b):
             return
         left = np.ravel(self.residual.get_residual()) + form.design @ self.b
-        weight = (self.scale * self.extra.unit) ** -2.0
-        precision = weight * form.design.T @ form.design + form.precision
+        weighted = form.design.T * self.sd**-2.0
+        precision = weighted @ form.design + form.precision
         root = np.linalg.cholesky(precision)
-        middle = np.linalg.solve(
-            precision, weight * form.design.T @ left + form.precision @ form.middle
-        )
+        middle = np.linalg.solve(precision, weighted @ left + form.precision @ form.middle)
         self.b = middle + np.linalg.solve(root.T, self.rng.standard_normal(len(middle)))
         self.residual.update_data(np.ascontiguousarray(left - form.design @ self.b))
 
-    def _scale(self) -> None:
-        """Draw the scale given the residuals, by slice sampling of its logarithm."""
-        left = np.ravel(self.residual.get_residual())
-        total, n, unit = float(left @ left), len(left), self.extra.unit
+    def _scale(self, *, tuning: bool) -> None:
+        """Draw the parameters of the scale given the residuals, one after the other, by slices."""
+        squares, noise = np.ravel(self.residual.get_residual()) ** 2, self.noise
+        n, total = len(squares), float(squares.sum())
 
-        def density(log_scale: float) -> float:
-            scale = float(np.exp(log_scale))
-            far = total / (2 * (scale * unit) ** 2)
-            return self.extra.log_prior(scale) - (n - 1) * log_scale - far
+        def moved(k: int, to: float) -> Array:
+            new = self.scale.copy()
+            new[k] = np.exp(to) if noise.positive[k] else to
+            return new
 
-        self.scale = float(np.exp(slice_step(density, np.log(self.scale), n**-0.5, self.rng)))
-        self.world.update_global_error_variance((self.scale * unit) ** 2)
+        def density(k: int, to: float) -> float:
+            new = moved(k, to)
+            sd = noise.sd(new)
+            far = float(np.sum(squares / sd**2)) if sd.ndim else total / float(sd) ** 2
+            logs = float(np.log(sd).sum()) if sd.ndim else n * float(np.log(sd))
+            return noise.log_prior(new) - logs - far / 2 + (to if noise.positive[k] else 0)
+
+        for k in range(len(self.scale)):
+            at = np.log(self.scale[k]) if noise.positive[k] else self.scale[k]
+            to = slice_step(partial(density, k), float(at), float(self.width[k]), self.rng)
+            if tuning:
+                self.width[k] += (3 * abs(to - at) - self.width[k]) / 20
+            self.scale = moved(k, to)
+        self.sd = noise.sd(self.scale)
+        if not self.sd.ndim:
+            self.world.update_global_error_variance(float(self.sd) ** 2)
+        else:
+            for part in self.parts:
+                part["data"].update_variance_weights(self.sd**2)
 
 
 def _packed(text: str, added: Array, inner: Array, constant: float) -> Array:

@@ -29,7 +29,7 @@ class Run(NamedTuple):
     """The draws of one chain."""
 
     b: Array  # (draw, q) Coefficients
-    extra: Array  # (draw) The scale or shape
+    extra: Array  # (draw, k) The scale or shape, or parameters of the scale
     seen: Array  # (forest, draw, row) Values at some rows, as they were recorded in the sweep
     forests: list[Array]  # (draw, k) Of each forest, packed
     spreads: Array  # (forest, draw) What each is multiplied by
@@ -70,15 +70,25 @@ def draw_chains(
         arrays[name] = matched_chains([run.forests[k] for run in runs], seen[name], rows, name)
         if (spread := form.spreads[k]) is not None:
             arrays[spread.name] = np.stack([run.spreads[k] for run in runs])
-    place = 0
-    b = np.stack([run.b for run in runs])
-    for name, shape in form.names.items():
-        size = int(np.prod(shape))
-        arrays[name] = b[..., place : place + size].reshape(chains, draws, *shape)
-        place += size
+    arrays |= _split(np.stack([run.b for run in runs]), form.names)
+    own: dict[str, tuple[int, ...]] = {}
     if form.extra is not None:
-        arrays[form.extra.name] = np.stack([run.extra for run in runs])
+        own = {form.extra.name: ()}
+    elif form.noise is not None:
+        own = form.noise.names
+    if own:
+        arrays |= _split(np.stack([run.extra for run in runs]), own)
     return arrays, seen
+
+
+def _split(flat: Array, names: dict[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Return parameters that lie side by side along the last axis."""
+    ends = np.cumsum([np.prod(shape, dtype=int) for shape in names.values()])
+    parts = np.split(flat, ends[:-1], axis=-1) if names else []
+    return {
+        name: part.reshape(*flat.shape[:-1], *shape)
+        for (name, shape), part in zip(names.items(), parts, strict=True)
+    }
 
 
 def seen_rows(form: LinearForests) -> Array:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pymc.distributions.distribution import support_point
@@ -37,7 +38,6 @@ from bayescausal.types import ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pymc as pm
     from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.annotations import Array
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from bayescausal.model.forests.prior import Shape
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["NORMAL", "Extra", "LinearForests", "Spread", "linear_forests"]
+__all__ = ["NORMAL", "Extra", "LinearForests", "Noise", "Spread", "linear_forests"]
 
 NORMAL = "normal"
 #: Coefficients beside forests, at most.
@@ -67,6 +67,30 @@ class Extra(Spread):
     """The scale or the shape of an equation."""
 
     unit: float  # the standard deviation of Normal noise where the scale is 1
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """The standard deviation of each row, a function of parameters of its own."""
+
+    names: dict[str, tuple[int, ...]]  # the parameters and their shapes
+    start: Array  # (k)
+    positive: Array  # (k) Whether each cannot be negative
+    width: Array  # (k) About how far apart likely values are, of logarithms of positive ones
+    log_prior: Callable[[Array], float]
+    sd: Callable[[Array], Array]  # of (k): one number for all rows, or (n)
+
+    @classmethod
+    def of(cls, extra: Extra, n: int) -> Noise:
+        """Return that of a scale that all rows have."""
+        return cls(
+            {extra.name: ()},
+            np.array([extra.start]),
+            np.array([True]),
+            np.array([n**-0.5]),
+            lambda v: extra.log_prior(float(v[0])),
+            lambda v: np.asarray(v[0] * extra.unit),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +115,7 @@ class LinearForests:
     precision: Array
     extra: Extra | None
     power: int  # of the shape in the scale of a Gamma variable
+    noise: Noise | None = None  # in the place of `extra`, where the scale differs between rows
 
     def seen(self, rows: Array) -> LinearForests:
         """Return the equation of some rows: those whose outcome is not empty."""
@@ -98,6 +123,8 @@ class LinearForests:
             n: getattr(self, n)[rows] for n in ("y", "trials", "offset", "design")
         }
         x = tuple(x[rows] for x in self.x)
+        if (noise := self.noise) is not None:
+            parts["noise"] = replace(noise, sd=lambda v: noise.sd(v)[rows])
         return replace(self, x=x, weights=tuple(w[rows] for w in self.weights), **parts)
 
 
@@ -135,10 +162,12 @@ def _read(
     extra = _extra(rv, form, free, reads)
     if isinstance(extra, str):
         return extra
-    own = set() if extra is None else {model[extra.name]}
     others = [v for v in model.free_RVs if v in reads and v.name not in places]
-    above = {a for v in (*others, *own) for a in named_parents(list(v.owner.inputs), free)}
-    if free != reads | own or not above <= {*others}:
+    own = {v for v in free if v not in reads}
+    held = set() if extra is None else {*getattr(extra, "names", [getattr(extra, "name", "")])}
+    above = {a for v in others for a in named_parents(list(v.owner.inputs), free)}
+    of_own = {a for v in own for a in named_parents(list(v.owner.inputs), free)}
+    if {v.name for v in own} != held or of_own or not above <= {*others}:
         return "its coefficients have spreads that are unknown too"
     if any(is_discrete(v) for v in others):
         return "a parameter of its predictor is discrete"
@@ -174,7 +203,8 @@ def _read(
         names=names,
         middle=prior[0],
         precision=prior[1],
-        extra=extra,
+        extra=extra if isinstance(extra, Extra) else None,
+        noise=extra if isinstance(extra, Noise) else None,
         power=form.power,
     )
 
@@ -228,25 +258,67 @@ def _with_cuts(shape: Shape, x: Array) -> Shape:
     return shape if shape.cuts else replace(shape, cuts=cuts_of(x))
 
 
-def _extra(rv: Any, form: Form, free: set[Any], reads: set[Any]) -> Extra | str | None:
+def _extra(rv: Any, form: Form, free: set[Any], reads: set[Any]) -> Extra | Noise | str | None:
     """Return the scale or shape of an equation, None if it has none, or why it is another one."""
     unit, own = 1.0, form.shape
     if form.family == NORMAL:
         sd = rv.owner.op.dist_params(rv.owner)[1]
-        of_sd = named_parents([sd], free)
-        if len(of_sd) != 1:
-            return "its scale is no parameter of its own"
-        [own] = of_sd
-        if own.type.ndim:
-            return "its scale is no number"
-        unit = float(evaluate([sd], {own: 1.0})[0].flat[0])
-        if not all(np.allclose(evaluate([sd], {own: s})[0], s * unit) for s in (1.0, 2.0, 3.5)):
-            return "its scale differs between units"
+        of_sd = sorted(named_parents([sd], free), key=lambda v: str(v.name))
+        if not of_sd or reads & {*of_sd} or any(map(is_discrete, of_sd)):
+            return "its scale has no parameter of its own"
+        own = of_sd[0]
+        if len(of_sd) > 1 or own.type.ndim:
+            return _noise(rv, sd, of_sd)
+        at = [evaluate([sd], {own: s})[0] for s in (1.0, 2.0, 3.5)]
+        unit = float(at[0].flat[0])
+        if not all(np.allclose(v, s * unit) for v, s in zip(at, (1.0, 2.0, 3.5), strict=True)):
+            return _noise(rv, sd, of_sd)
     if own is None:
         return None
     if own not in free or own in reads or is_discrete(own):
         return "its scale or shape is no parameter of its own"
     return Extra(*_prior_of(own), unit)
+
+
+def _noise(rv: TensorVariable, sd: TensorVariable, own: list[TensorVariable]) -> Noise | str:
+    """Return the standard deviation of rows as a function of several parameters, or of one."""
+    [shape, *shapes] = evaluate([rv.shape, *(v.shape for v in own)])
+    names = {str(v.name): tuple(s.tolist()) for v, s in zip(own, shapes, strict=True)}
+    ends = np.cumsum([np.prod(s, dtype=int) for s in names.values()])
+    inputs = [v.type() for v in own]
+    log_prior = sum((pm.logp(v, at).sum() for v, at in zip(own, inputs, strict=True)), start=0)
+    [found] = graph_replace([sd], dict(zip(own, inputs, strict=True)), strict=False)
+    prior, scale = (
+        pytensor.function(inputs, out, mode=PY_MODE, on_unused_input="ignore")
+        for out in (log_prior, pt.broadcast_to(found, shape))
+    )
+
+    def parts(v: Array) -> list[Array]:
+        held = np.split(v, ends[:-1])
+        return [part.reshape(s) for part, s in zip(held, names.values(), strict=True)]
+
+    start = np.concatenate([
+        np.broadcast_to(evaluate([support_point(v)])[0], s).ravel()
+        for v, s in zip(own, names.values(), strict=True)
+    ]).astype(float)  # fmt: skip
+    positive, width = np.ones(len(start), bool), np.full(len(start), shape[0] ** -0.5)
+    sizes = np.repeat(range(len(own)), np.diff(ends, prepend=0))
+    for k, which in enumerate(sizes):
+        v = own[which]
+        tried = np.where(np.arange(len(start)) == k, -abs(start) - 1e-3, start)
+        if np.isfinite(prior(*parts(tried))):
+            if not isinstance(v.owner.op, NormalRV):
+                return "a parameter of its scale that may be negative is not Normal"
+            positive[k] = False
+            width[k] *= np.max(evaluate([v.owner.op.dist_params(v.owner)[1]])[0])
+    return Noise(
+        names,
+        start,
+        positive,
+        width,
+        lambda v: float(prior(*parts(v))),
+        lambda v: np.asarray(scale(*parts(v)), dtype=float),
+    )
 
 
 def _prior_of(own: TensorVariable) -> tuple[str, float, Callable[[float], float]]:

@@ -114,7 +114,7 @@ class _Chain:
     def run(self, draws: int, burn: int) -> Run:
         """Return the draws of the chain."""
         form, count = self.form, len(self.form.forests)
-        b, extra = np.empty((draws, len(self.b))), np.empty(draws)
+        b, extra = np.empty((draws, len(self.b))), np.empty((draws, 1))
         rows = seen_rows(form)
         seen, spreads = np.empty((count, draws, len(rows))), np.empty((count, draws))
         forests: list[list[Array]] = [[] for _ in range(count)]

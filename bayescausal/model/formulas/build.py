@@ -28,7 +28,7 @@ from bayescausal.model.formulas.curves.curves import add_curve
 from bayescausal.model.formulas.curves.reach import reach_of
 from bayescausal.model.formulas.families import choose_families, response_scale
 from bayescausal.model.formulas.frame import as_frame
-from bayescausal.model.formulas.groups import add_group
+from bayescausal.model.formulas.groups import add_group, add_scale
 from bayescausal.model.formulas.parse import parse_formulas
 from bayescausal.model.formulas.priors import Prior, Priors, digits, near
 from bayescausal.model.formulas.terms import Effect, Scope, effects_of, plain_dim
@@ -77,7 +77,8 @@ def model_from_formulas(
         The distribution of each variable, ``"gaussian"`` where none is named: ``student-t``,
         ``bernoulli``, ``binomial(trials=n)``, ``poisson``, ``negative binomial``, ``gamma``,
         ``beta``, ``lognormal``, ``categorical``, ``ordinal``. A link goes in brackets:
-        ``"bernoulli(link=probit)"``.
+        ``"bernoulli(link=probit)"``, and so does a column on which the standard deviation
+        depends, ``"gaussian(sigma=t)"``: one for each label, or log-linear in a number.
     data : DataFrame or mapping, optional
         Gives variables without a formula (as ``pm.Data``), levels of factors, means and knots of
         terms, and the scales of the priors. The model is not conditioned on it.
@@ -233,7 +234,9 @@ class Equation:
             along = [pt.atleast_1d(pt.as_tensor(e)) for e in etas]
             eta = pt.stack([pt.zeros_like(along[0]), *along], axis=-1)
         aux = {
-            key: self.priors.make(f"{key}_{self.name}", self.name, (key,), default(self.scale))
+            key: add_scale(self, default(self.scale))
+            if key == "sigma" and self.choice.sigma
+            else self.priors.make(f"{key}_{self.name}", self.name, (key,), default(self.scale))
             for key, default in self.choice.family.aux.items()
         }
         options: dict[str, Any] = {}

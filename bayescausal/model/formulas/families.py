@@ -22,9 +22,14 @@ family               response                                                 li
 ``ordinal``          one of K ordered labels, cutpoints :math:`c_k - \eta`    logit, probit
 ===================  =======================================================  ==============
 
+With ``sigma=x`` the scale of the first two and of ``lognormal`` depends on a column [2]_: one for
+each label, or :math:`\sigma e^{b (x - \bar x)}`.
+
 References
 ----------
 .. [1] P. McCullagh and J. A. Nelder, *Generalized Linear Models*, 2nd ed., Chapman & Hall, 1989.
+.. [2] A. C. Harvey, Estimating regression models with multiplicative heteroscedasticity,
+   *Econometrica* 44(3), 1976.
 """
 
 from __future__ import annotations
@@ -116,6 +121,7 @@ class FamilyChoice:
     link: str
     trials: int | str | None = None  # of a binomial: a number, or the name of a column
     levels: int | None = None  # of a categorical or ordinal response, where no data say it
+    sigma: str | None = None  # the column on which the scale depends
     # Location and spread of the response, where its values do not say it (records of it that are
     # censored).
     scale: Scale | None = None
@@ -248,11 +254,21 @@ def _choice(spec: object, response: str) -> FamilyChoice:
         )
     trials = options.pop("trials", None)
     levels = options.pop("levels", None)
+    sigma = options.pop("sigma", None)
     if options:
         raise FormulaError(
             f"The family of {response!r} has the option {next(iter(options))!r}.",
-            expected="link, trials (binomial), levels (categorical, ordinal).",
+            expected="link, trials (binomial), levels (categorical, ordinal), sigma (gaussian, "
+            "student-t, lognormal).",
         )
+    _check_options(family, response, trials, levels, sigma)
+    return FamilyChoice(family, link, trials, levels, sigma=sigma)
+
+
+def _check_options(
+    family: Family, response: str, trials: object, levels: object, sigma: object
+) -> None:
+    """Refuse options that the family does not have."""
     if (family.name == "binomial") != (trials is not None):
         raise FormulaError(
             f"The family of {response!r} is {family.name} "
@@ -275,7 +291,13 @@ def _choice(spec: object, response: str) -> FamilyChoice:
             f"levels={levels!r} of {response!r}, whose family is {family.name}.",
             expected="a whole number from 2, for categorical and ordinal.",
         )
-    return FamilyChoice(family, link, trials, levels)
+    if sigma is not None and ("sigma" not in family.aux or not isinstance(sigma, str)):
+        raise FormulaError(
+            f"sigma={sigma!r} of {response!r}, whose family is {family.name}.",
+            expected="the name of a column on which the scale depends, for gaussian, student-t and "
+            "lognormal.",
+            remedy="A fixed scale is a prior: priors={...}." if "sigma" in family.aux else None,
+        )
 
 
 def _options(rest: str, spec: str, response: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayescausal.model.formulas.beyond import beyond, ranked
-from bayescausal.model.formulas.priors import Prior, digits
+from bayescausal.model.formulas.priors import Prior, digits, near
 from bayescausal.model.formulas.terms import Effect, effects_of, safe
 from bayescausal.model.formulas.tokens import pointed
 from bayescausal.types import FormulaError, FormulaWarning
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from bayescausal.model.formulas.build import Equation
     from bayescausal.model.formulas.parse import GroupTerm
 
-__all__ = ["add_group"]
+__all__ = ["add_group", "add_scale"]
 
 
 def add_group(equation: Equation, group: GroupTerm) -> list[Any]:
@@ -92,6 +92,24 @@ def add_group(equation: Equation, group: GroupTerm) -> list[Any]:
                 own = r[(slice(None), *place, *last)] if place or last else r
                 totals[k].append(own[index] if _is_one(column) else own[index] * column)
     return [sum(t[1:], t[0]) for t in totals]
+
+
+def add_scale(equation: Equation, prior: Prior) -> TensorVariable:
+    """Add a scale for each label of a column, or one whose logarithm is linear in its numbers."""
+    of, name = str(equation.choice.sigma), f"sigma_{equation.name}"
+    column, variable = equation.scope.columns[of], equation.scope.variables[of]
+    if column.levels is not None:
+        levels, place = _levels(equation, of)
+        dims = (f"{of}_level",)
+        equation._coords({dims[0]: levels})
+        return equation.priors.make(name, equation.name, ("sigma",), prior, dims)[place]
+    seen = np.asarray(() if column.numeric is None else column.numeric, dtype=float)
+    seen = seen[np.isfinite(seen)]
+    mean, sd = (float(seen.mean()), float(seen.std()) or 1.0) if seen.size else (0.0, 1.0)
+    term, slope = f"sigma:{of}", Prior("Normal", (0, digits(0.5 / sd)))
+    b = equation.priors.make(f"b_{name}_{of}", equation.name, (term,), slope)
+    middle = equation.priors.make(name, equation.name, ("sigma",), prior)
+    return middle * pt.exp(b * (variable - near(mean, sd)))
 
 
 def _is_one(column: TensorVariable | float) -> bool:

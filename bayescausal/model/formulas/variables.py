@@ -121,8 +121,7 @@ def _reads(formula: Formula, choice: FamilyChoice) -> list[str]:
         found.update(dict.fromkeys(names))
     for group in formula.groups:
         found.update(dict.fromkeys(group.group))
-    if isinstance(choice.trials, str):
-        found[choice.trials] = None
+    found.update({n: None for n in (choice.trials, choice.sigma) if isinstance(n, str)})
     return list(found)
 
 

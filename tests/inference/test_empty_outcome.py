@@ -260,3 +260,26 @@ def test_generalised_equations_keep_their_methods_and_their_draws():
         for name in ("b_y_t", "b_y_x"):
             assert fit.posterior[name].values == pytest.approx(seen.posterior[name].values)
         assert fit.posterior["b_t_x"].values == pytest.approx(whole.posterior["b_t_x"].values)
+
+
+def test_counts_without_a_column_are_drawn_from_their_equations():
+    """Known parameters, covariates alone: y reads a count m that has no column either.
+
+    m ~ Poisson(exp(x)) and y ~ Binomial(m, 1/4) given it, so that y ~ Poisson(exp(x) / 4).
+    """
+    n = 4000
+    x = np.random.default_rng(5).normal(0, 0.5, n)
+    with pm.Model(coords={"unit": [0]}) as model:
+        X = pm.Data("x", [0.0], dims="unit")
+        b = pm.Normal("b")
+        m = pm.Poisson("m", pm.math.exp(b * X), dims="unit")
+        pm.Binomial("y", m, 0.25, dims="unit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", bc.FitWarning)  # "sampled by a slow compound step"
+        known = bc.truth(model, {"b": 1.0}, data={"x": x}, seed=3)
+    m, y = (known.value(name).ravel() for name in "my")
+    assert (y <= m).all()
+    for found, mean in ((m, np.exp(x)), (y, np.exp(x) / 4)):
+        assert abs(found.sum() - mean.sum()) < 4 * np.sqrt(mean.sum())
+        square = (found - mean) ** 2 / mean  # of a count: mean 1, variance 2 + 1 / mean
+        assert abs(square.mean() - 1) < 4 * np.sqrt(np.mean(2 + 1 / mean) / n)

@@ -4,7 +4,9 @@ A censored variable, a hurdle, a spike and a slab: their density is taken with r
 that has atoms. A Markov chain that moves along a gradient never stands on an atom, so that it would
 draw from what is left of the law without them. So where an unknown of this kind is read by nothing
 else, it says nothing about the rest and is drawn from its own equation afterwards; where something
-reads it, it is refused, with the way to write it as a function of unknowns that can be drawn.
+reads it, it is refused, with the way to write it as a function of unknowns that can be drawn. A
+discrete unknown that nothing reads, such as an outcome without a column, is drawn so too, without
+the steps of a chain.
 
 References
 ----------
@@ -27,7 +29,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.noise.read_off import family_of, law_of
 from bayescausal.model.noise.records import record_of
-from bayescausal.model.structure.function_graph import close, observed_values, open_model
+from bayescausal.model.structure.function_graph import PY_MODE, close, observed_values, open_model
 from bayescausal.types import ModelError, NoiseFormError
 
 if TYPE_CHECKING:
@@ -61,22 +63,31 @@ def has_atoms(rv: TensorVariable) -> bool:
         return False
 
 
-def without_atoms(structure: Structure, conditioned: Conditioned) -> tuple[Conditioned, list[str]]:
+def without_atoms(
+    structure: Structure, conditioned: Conditioned, *, discrete: bool = False
+) -> tuple[Conditioned, list[str]]:
     """Return what a Markov chain can draw of a conditioned model, and the names of the rest.
+
+    - `discrete`: whether discrete unknowns that nothing reads are among the rest too.
 
     Raises ModelError if something reads an unknown whose law has atoms.
     """
     model = conditioned.model
-    found = []
+    held: dict[TensorVariable, str] = {}
     for free in model.free_RVs:
         name = str(free.name)
         plain = name.removesuffix(CELLS)
         rv = structure.model[plain if plain in structure.model.named_vars else name]
-        if has_atoms(rv):
-            others = [v for v in (*model.basic_RVs, *model.potentials) if v is not free]
-            if free in set(ancestors(others)):
-                raise _read(rv, plain, name != plain, structure)
-            found.append(name)
+        if has_atoms(rv) or (discrete and is_discrete(free)):
+            held[free] = plain
+    found: list[str] = []
+    while unread := [v for v in held if not _is_read(v, model, found)]:
+        found += [str(v.name) for v in unread]
+        held = {v: plain for v, plain in held.items() if v not in unread}
+    for free, plain in held.items():
+        if not is_discrete(free):
+            rv = structure.model[plain if plain in structure.model.named_vars else free.name]
+            raise _read(rv, plain, free.name != plain, structure)
     if not found:
         return conditioned, []
     fgraph, memo, initvals = open_model(model)
@@ -87,6 +98,12 @@ def without_atoms(structure: Structure, conditioned: Conditioned) -> tuple[Condi
             fgraph.remove_output(i)
     left = close(fgraph, {k: v for k, v in initvals.items() if k not in found})
     return replace(conditioned, model=left), found
+
+
+def _is_read(free: TensorVariable, model: pm.Model, gone: Sequence[str]) -> bool:
+    """Whether a variable of a model, those that are gone left out, or a Potential reads another."""
+    left = [v for v in model.basic_RVs if v is not free and v.name not in gone]
+    return free in set(ancestors([*left, *model.potentials]))
 
 
 def draw_atoms(
@@ -107,6 +124,7 @@ def draw_atoms(
             var_names=list(names),
             random_seed=seed,
             progressbar=False,
+            compile_kwargs={"mode": PY_MODE},
         )
     finally:
         logger.setLevel(level)

@@ -89,7 +89,7 @@ def draw_unknowns(
       Markov chain (:mod:`.few`).
     """
     whole = conditioned.model
-    conditioned, apart = without_atoms(structure, conditioned)
+    conditioned, apart = without_atoms(structure, conditioned, discrete=True)
     known = None if isinstance(integral, bool) else integral
     marginal = marginalise(structure, conditioned) if known is None else None
     model = conditioned.model if marginal is None else marginal.model

@@ -202,6 +202,8 @@ def native_column(column: Any) -> Any:
         held = column.to_list()
         texts = all(v is None or isinstance(v, str) for v in held)
         return pd.Series(held, dtype=object) if texts else pd.Categorical(held)
+    if column.dtype in (nw.Int128, nw.UInt128):  # which NumPy does not have
+        return np.array(column.to_list(), dtype=object)
     return column.to_numpy()
 
 

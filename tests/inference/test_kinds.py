@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pymc as pm
@@ -413,3 +414,18 @@ def test_a_range_on_a_column_in_single_precision_has_both_its_ends():
     assert float(found.mean()) == pytest.approx(0.2, abs=1e-12)
     one = bc.estimate(fit, bc.CATE("x", "y", given={"z": 0.3}))
     assert float(one.mean()) == pytest.approx(0.3, abs=1e-12)
+
+
+@pytest.mark.parametrize("wide", ["Int128", "UInt128"])
+def test_polars_integers_of_128_bits_are_numbers(wide):
+    if not hasattr(pl, wide):
+        pytest.skip("this polars has none")
+    kind = getattr(pl, wide)
+    table = pl.DataFrame({"x": pl.Series([1, 2, 4], dtype=kind), "y": [1.0, 2.0, 3.0]})
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Data("x", [0.0], dims="unit")
+        pm.Normal("y", pm.Normal("b") * x, 1, dims="unit")
+    fit = bc.fit(model, table, draws=20, chains=1, seed=1, progressbar=False)
+    assert fit.value("x").tolist() == [1.0, 2.0, 4.0]
+    written = bc.model_from_formulas(["y ~ x"], data=table)
+    assert written["x"].get_value().tolist() == [1.0, 2.0, 4.0]

@@ -301,12 +301,25 @@ def shares():
     return model, {"ATE": bc.ATE("t", "y")}, {"units": UNITS}
 
 
+def unequal():
+    """A treatment that moves the mean and the spread of the outcome, one confounder."""
+    with pm.Model(coords=UNIT) as model:
+        a, b, c, r = (pm.Normal(n, 0, 1) for n in ("a", "b", "c", "r"))
+        s = pm.HalfNormal("s", 1)
+        z = pm.Normal("z", 0, 1, dims="unit")
+        t = pm.Bernoulli("t", logit_p=z, dims="unit")
+        pm.Normal("y", a + b * t + c * z, s * pm.math.exp(r * (t - 0.5)), dims="unit")
+    asked = {"ATE": bc.ATE("t", "y"), "ATT": bc.ATT("t", "y"), "unit": bc.ITE("t", "y")}
+    return model, asked, {"units": UNITS}
+
+
 FAMILIES = {
     f.__name__: f
     for f in (
         linear, mediator, logistic, poisson, ordered, hierarchical, instrument, panel,
         slopes, crossed, curve, shrinkage, level,
         separation, negative_binomial, horseshoe, bounded, logistic_groups, shares,
+        unequal,
     )
 }  # fmt: skip
 

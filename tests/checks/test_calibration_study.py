@@ -45,6 +45,7 @@ def test_the_families_are_those_promised():
         "bounded",
         "logistic_groups",
         "shares",
+        "unequal",
     }
 
 

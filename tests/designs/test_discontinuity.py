@@ -298,6 +298,34 @@ def test_a_gaussian_process_on_each_side_follows_a_bent_curve():
     assert high - low < 1.0
 
 
+def test_numbers_of_clusters_are_labels():
+    """Whatever numbers name the clusters, and whichever of them lie in the window: one answer."""
+    rng = np.random.default_rng(1)
+    x, g = rng.uniform(-1, 1, 300), rng.integers(0, 12, 300)
+    y = 2 * (x >= 0) + rng.normal(size=12)[g] + rng.normal(0, 0.5, 300)
+    found = []
+    for name in ("text", "district", "below zero", "one row each"):
+        held = {"text": [f"g{i:02}" for i in g], "district": 100 + 7 * g, "below zero": g - 6}
+        table = {"x": x, "y": y, "g": held.get(name, 5 + np.arange(300))}
+        design = rd(table, outcome="y", running="x", bandwidth=0.5, cluster="g")
+        fit = bc.fit(design, seed=1, draws=250, progressbar=False)
+        found.append(bc.estimate(fit, design.effects["at_cutoff"]).mean())
+        labels = sorted({str(v) for v in np.asarray(table["g"])[np.abs(x) <= 0.5]})
+        assert sorted(map(str, design.model.coords["g_level"])) == labels
+    assert found[0] == found[1] == found[2]
+    # of one row each, a level is noise: the answer is that of the same rows without clusters
+    side = x[np.abs(x) <= 0.5] >= 0
+    columns = np.column_stack([np.ones(side.size), x[np.abs(x) <= 0.5], side])
+    columns = np.column_stack([columns, columns[:, 1] * side])
+    squares, *_ = np.linalg.lstsq(columns, y[np.abs(x) <= 0.5], rcond=None)
+    left = y[np.abs(x) <= 0.5] - columns @ squares
+    spread = left @ left / (side.size - 4) * np.linalg.inv(columns.T @ columns)[2, 2]
+    # the prior of the jump has two and a half standard deviations of y: it draws it to zero by a
+    # share of the ratio of variances; 4 chains of 250 draws leave an error of sd / sqrt(1,000)
+    shrunk = spread / (2.5 * y[np.abs(x) <= 0.5].std() / side.std()) ** 2 * abs(squares[2])
+    assert abs(found[3] - squares[2]) < 4 * np.sqrt(spread / 1_000) + 4 * shrunk
+
+
 @pytest.mark.slow
 def test_clusters_robust_noise_and_the_other_side():
     rng = np.random.default_rng(5)

@@ -72,8 +72,7 @@ def coords_of(window: Window) -> dict[str, Any]:
     """Return the coords of the model."""
     coords: dict[str, Any] = {"unit": range(len(window.frame))}
     if window.cluster is not None:
-        labels = sorted(window.frame[window.cluster].unique().tolist())
-        coords[f"{window.cluster}_level"] = labels
+        coords[f"{window.cluster}_level"] = window.groups
     return coords
 
 
@@ -92,8 +91,7 @@ class Equations:
         self.rule = pm.Deterministic(form.rule, self._rule(running), dims="unit")
         self.groups = None
         if window.cluster is not None:
-            labels = list(pm.modelcontext(None).coords[f"{window.cluster}_level"])
-            codes = np.array([labels.index(v) for v in window.frame[window.cluster]])
+            codes = frame[window.cluster].to_numpy(int)
             self.groups = pm.Data(window.cluster, codes, dims="unit")
 
     def _rule(self, running: Any) -> Any:

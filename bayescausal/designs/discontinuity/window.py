@@ -36,6 +36,7 @@ class Window:
     treatment: str | None
     covariates: tuple[str, ...]
     cluster: str | None
+    groups: tuple[object, ...]  # the labels that the codes of the cluster stand for
     cutoff: float
     bandwidth: float
     kernel: str
@@ -107,8 +108,6 @@ def open_window(
         if name != cluster:
             frame[name] = numbers(frame, name, _role(roles, name))
     frame, empty = _complete(frame, outcome)
-    if cluster is not None:
-        labels(frame, cluster, "cluster")
     distance = frame[running].to_numpy() - cutoff
     _refuse_one_side(distance, running, cutoff)
     tied = _who_is_tied(frame, distance, running, cutoff, treatment, side, ties)
@@ -124,15 +123,19 @@ def open_window(
             f"bandwidth={bandwidth!r} with kernel={kernel!r}: all rows would weigh the same.",
             remedy="Pass kernel='uniform' for all rows, or a finite bandwidth.",
         )
-    within = kernel_weights(distance, bandwidth, kernel) > 0
+    frame = frame[kernel_weights(distance, bandwidth, kernel) > 0].reset_index(drop=True)
+    groups: tuple[object, ...] = ()
+    if cluster is not None:
+        frame[cluster], groups = labels(frame, cluster, "cluster")
     window = Window(
         table=table,
-        frame=frame[within].reset_index(drop=True),
+        frame=frame,
         outcome=outcome,
         running=running,
         treatment=treatment,
         covariates=covariates,
         cluster=cluster,
+        groups=groups,
         cutoff=float(cutoff),
         bandwidth=float(bandwidth),
         kernel=kernel,

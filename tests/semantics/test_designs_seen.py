@@ -7,6 +7,7 @@ running variable or of time; parallel trends; a staggered two-way regression; pr
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
@@ -88,6 +89,39 @@ def test_a_cutoff_and_a_date_are_named():
         assert words in ate.identification.sentence()
         assert ate.identification.status == "under assumption"
         assert words in " ".join(ate.notes)
+
+
+RULES = {
+    "two labels of a score": (lambda s, a: np.where(s >= 0, "yes", "no"), True),
+    "labels of ranges": (lambda s, a: np.array([*"badc"])[np.digitize(s, [-0.7, 0, 0.7])], True),
+    "labels of outside and inside": (lambda s, a: np.where(abs(s) > 0.8, "out", "in"), True),
+    "both of two thresholds": (lambda s, a: (s >= -0.3) & (a >= -0.2), True),
+    "one of two thresholds": (lambda s, a: (s >= 0.4) | (a < -0.5), True),
+    "labels of both": (lambda s, a: np.where((s >= -0.3) & (a >= -0.2), "yes", "no"), True),
+    "labels by chance": (lambda s, a: np.random.default_rng(4).choice([*"pqr"], len(s)), False),
+    "labels that follow a score": (
+        lambda s, a: np.where(s + np.random.default_rng(5).normal(size=len(s)) > 0, "b", "a"),
+        False,
+    ),
+    "few units by chance": (lambda s, a: np.arange(len(s)) < 3, False),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_of_scores_are_no_back_door_whatever_they_are_written_in(rule):
+    """Positivity fails for every score, so the number rests on the form of the equation."""
+    make, tied = RULES[rule]
+    rng = np.random.default_rng(3)
+    score, age = rng.normal(size=(2, 120))
+    data = pd.DataFrame({"score": score, "age": age, "d": make(score, age)})
+    data["y"] = data["score"] + rng.normal(size=120)
+    if data["d"].dtype == bool:
+        data["d"] = data["d"].astype(int)
+    model = bc.model_from_formulas(["y ~ d + score + age"], data=data)
+    fit = bc.fit(model, data, draws=20, chains=1, seed=1, progressbar=False)
+    low, *_, high = sorted(data["d"].unique())
+    found = bc.estimate(fit, bc.ATE("d", "y", treated=high, control=low)).identification
+    assert found.status == ("under assumption" if tied else "identified")
 
 
 def fuzzy(inline: bool) -> pm.Model:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.inference.data.function_of import CHANCE, is_function
+from bayescausal.inference.data.function_of import CHANCE, is_function, log_choose
 from bayescausal.model.structure.integer_roles import is_pooled, role_of
 
 if TYPE_CHECKING:
@@ -128,7 +128,11 @@ def _tied(
     if len(x) > 1 and np.all(x == x[0]):
         return Tied()
     numbers = {n: c for n, c in others.items() if n not in labelled}
-    if name not in labelled:
+    if name in labelled:
+        for other, column in numbers.items():
+            if is_function(x, column, TURNS, labels=True):
+                return Tied((other,))
+    else:
         product = _product(x, numbers)
         if product:
             return product
@@ -140,8 +144,36 @@ def _tied(
         total = _sum_of(x, numbers)
         if total:
             return Tied(total)
-    cells = _cells_of(x, others, labelled, pooled)
-    return Tied(cells) if cells else None
+    rule = _box_of(x, numbers) or _cells_of(x, others, labelled, pooled)
+    return Tied(rule) if rule else None
+
+
+def _box_of(x: np.ndarray, numbers: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return the columns whose ranges say where a two-valued x has one of its values.
+
+    Eligible is who has a score of 60 and an age of 40 at least; both or one of them.
+    """
+    values, place = np.unique(x, return_inverse=True)
+    if len(values) != 2:
+        return ()
+    names = [n for n, c in numbers.items() if np.ptp(c) > 0]
+    for which in (place == 0, place == 1):
+        inside = {
+            n: (c >= c[which].min()) & (c <= c[which].max())
+            for n, c in ((n, numbers[n]) for n in names)
+        }
+        kept = [*names]
+        for name in names:  # those that the others do without
+            rest = [inside[n] for n in kept if n != name]
+            if rest and np.array_equal(np.all(rest, axis=0), which):
+                kept.remove(name)
+        if not kept or not np.array_equal(np.all([inside[n] for n in kept], axis=0), which):
+            continue
+        # so many boxes have ends among the values, and so many ways there are to be inside
+        boxes = 2 * len(kept) * math.log(len(x)) + log_choose(len(names), len(kept)) + math.log(2)
+        if boxes - log_choose(len(x), int(which.sum())) < math.log(CHANCE):
+            return tuple(kept)
+    return ()
 
 
 def _sum_of(x: np.ndarray, numbers: Mapping[str, np.ndarray]) -> tuple[str, ...]:

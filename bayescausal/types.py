@@ -1,7 +1,7 @@
 """The words: interventions, reserved names, errors.
 
-Room 0. Everything here is plain data, imports nothing but the standard library
-(and :mod:`bayescausal.plain_values`, which does likewise) and is understood by every other room.
+Room 0. Everything here is plain data, imports nothing but the standard library and is
+understood by every other room.
 
 An *intervention* replaces the mechanism of one variable in one world [1]_:
 
@@ -27,8 +27,6 @@ import difflib
 import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from bayescausal.plain_values import family, short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -189,15 +187,7 @@ def closest(name: str, known: Iterable[str]) -> tuple[str, ...]:
 def unknown_variable(
     name: object, known: Iterable[str], *, what: str = "a variable of this model"
 ) -> UnknownVariableError:
-    """Build the error for a name that is not there, listing what is.
-
-    Examples
-    --------
-    >>> from bayescausal.types import unknown_variable
-    >>> print(unknown_variable("dilutoin", ["humid", "dilution", "coating"]))
-    'dilutoin' is not a variable of this model. Did you mean 'dilution'? \
-Variables: humid, dilution, coating.
-    """
+    """Build the error for a name that is not there, listing what is."""
     pool = [str(k) for k in known]
     shown = ", ".join(pool[:40]) + (f", and {len(pool) - 40} more" if len(pool) > 40 else "")
     return UnknownVariableError(
@@ -217,6 +207,38 @@ class Intervention:
     def describe(self, name: str) -> str:
         """Return the intervention on `name` as mathematics."""
         raise TypeError("Intervention is abstract: use Set, Shift, Scale, Stochastic or Policy")
+
+
+def _short(value: object) -> str:
+    """Return a value as a person would write it; arrays by their size."""
+    shape = getattr(value, "shape", (len(value),) if isinstance(value, list | tuple) else None)
+    if shape not in (None, ()):
+        return f"[{' x '.join(map(str, shape))} values]"
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(value)
+    whole = abs(number) < 1e15 and number == round(number)  # as draws.digits.level_text
+    return f"{number + 0.0:.0f}" if whole else f"{number:.6g}"
+
+
+def _family(variable: Any) -> str:
+    """Return a distribution with its parameters, and of mixtures with their components."""
+    node: Any = getattr(variable, "owner", None)
+    op: Any = getattr(node, "op", None)
+    if not hasattr(op, "_print_name"):  # a number
+        value = variable.eval(mode="FAST_COMPILE") if hasattr(variable, "eval") else variable
+        many = getattr(value, "ndim", 1) and 0 < getattr(value, "size", 9) <= 8
+        return f"[{', '.join(map(_short, value.ravel()))}]" if many else _short(value)
+    if hasattr(op, "extended_signature"):  # made of others
+        words = [_family(p) for p in node.inputs if getattr(p.type, "shape", (0,)) != (0,)]
+    else:
+        given = op.dist_params(node)
+        words = [_family(p) for p in given]
+        names = [*inspect.signature(op.__call__).parameters]
+        if "args" not in names and (names[0] == "scale" or any(p.owner for p in given)):
+            words = [f"{n}={w}" for n, w in zip(names, words, strict=False)]
+    return f"{op._print_name[0]}({', '.join(words)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +262,7 @@ class Set(Intervention):
 
     def describe(self, name: str) -> str:
         """Return ``X=value``."""
-        return f"{name}={short(self.value)}"
+        return f"{name}={_short(self.value)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +285,7 @@ class Shift(Intervention):
 
     def describe(self, name: str) -> str:
         """Return ``X=X+by``."""
-        text = short(self.by)
+        text = _short(self.by)
         return f"{name}={name}{text if text.startswith('-') else '+' + text}"
 
 
@@ -282,7 +304,7 @@ class Scale(Intervention):
 
     def describe(self, name: str) -> str:
         """Return ``X=by*X``."""
-        return f"{name}={short(self.by)}*{name}"
+        return f"{name}={_short(self.by)}*{name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +327,7 @@ class Stochastic(Intervention):
 
     def describe(self, name: str) -> str:
         """Return ``X~Family(parameters)``, of mixtures with their components."""
-        return f"{name}~{family(self.distribution)}"
+        return f"{name}~{_family(self.distribution)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,13 +387,7 @@ class Policy(Intervention):
 
 @dataclass(frozen=True, eq=False)
 class FromWorld(Intervention):
-    """Give the variable the value it has in another world: ``Y(x, M(x'))`` is nested this way.
-
-    Examples
-    --------
-    >>> FromWorld("control").describe("M")
-    'M=M[control]'
-    """
+    """Give the variable the value it has in another world: ``Y(x, M(x'))`` is nested this way."""
 
     world: str  # name of the other world of the same question
 

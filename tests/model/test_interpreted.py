@@ -45,3 +45,28 @@ def test_numbers_within_loops_have_a_memory_of_their_own():
     [drawn] = call()
     assert drawn.min() == 1
     assert drawn.max() == 7
+
+
+def test_a_bound_below_the_lower_one_is_not_reached():
+    """PyMC writes "no upper bound" as clip(x, low, x), which is low where x lies below it."""
+    x, low, high = pt.dvectors("x", "low", "high")
+    call = pytensor.function([x, low, high], pt.clip(x, low, high), mode=PY_MODE)
+    at = np.array([-2.0, 0.5, 3.0, np.nan])
+    np.testing.assert_array_equal(call(at, np.zeros(4), at), [0.0, 0.5, 3.0, np.nan])
+    np.testing.assert_array_equal(call(at, np.zeros(4), np.ones(4)), [0.0, 0.5, 1.0, np.nan])
+
+
+def test_draws_of_variables_that_are_censored_on_one_side_are():
+    """Shares at the bounds: P(N(.25, 1) < 0) and P(N(.25, 1) > 1), of 4,000 draws."""
+    for lower, upper in ((0, None), (None, 1), (0, 1)):
+        draws = pm.draw(
+            pm.Censored.dist(pm.Normal.dist(0.25, 1), lower, upper, shape=4000),
+            random_seed=3,
+            mode=PY_MODE,
+        )
+        for bound, share in ((lower, stats.norm.cdf(-0.25)), (upper, stats.norm.sf(0.75))):
+            if bound is not None:
+                found = np.mean(draws == bound)
+                assert abs(found - share) < 4 * np.sqrt(share * (1 - share) / 4000)
+        assert draws.min() >= (-np.inf if lower is None else lower)
+        assert draws.max() <= (np.inf if upper is None else upper)

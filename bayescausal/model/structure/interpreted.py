@@ -74,7 +74,8 @@ def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     elif kind is Log1mexp:
         out = pt.switch(x > -np.log(2.0), pt.log(-pt.expm1(x)), pt.log1p(-pt.exp(x)))
     elif kind is Clip:
-        out = pt.minimum(pt.maximum(x, node.inputs[1]), node.inputs[2])
+        low, high = node.inputs[1:]  # PyMC has no upper bound by high = x, which may be below low
+        out = pt.switch(pt.lt(x, low), low, pt.minimum(x, high))
     else:
         return None
     return [out.astype(node.outputs[0].type.dtype)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,8 +46,12 @@ def units_of(value: LogDensity, starts: Array) -> Array:
         units = np.where((widths < NARROW) | (widths > BROAD), widths / USUAL, 1.0)
         if np.all(units == 1.0):
             break
-        at = climb(lambda z, by=units: value(z * by), at / units)[1] * units
+        at = climb(partial(_scaled, value, units), at / units)[1] * units
     return units
+
+
+def _scaled(value: LogDensity, units: Array, points: Array) -> Array:
+    return value(points * units)
 
 
 def _widths(value: LogDensity, at: Array) -> Array:

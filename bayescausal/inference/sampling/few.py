@@ -18,7 +18,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -140,7 +140,7 @@ class Few:
             sheared = _sheared(density.starts)
             starts = solve_triangular(sheared, density.starts.T, lower=True).T
             try:
-                points = _drawn(lambda u, v=value, a=sheared: v(u @ a.T), starts, size, rng)
+                points = _drawn(partial(_mapped, value, sheared), starts, size, rng)
             except ArithmeticError:
                 return None
             for name, each in density.values(points @ sheared.T).items():
@@ -154,6 +154,10 @@ def _drawn(value: LogDensity, starts: Array, size: int, rng: np.random.Generator
         return draw_density(value, starts, size, rng)
     except ArithmeticError:
         return draw_ridge(value, starts, size, rng)
+
+
+def _mapped(value: LogDensity, matrix: Array, points: Array) -> Array:
+    return value(points @ matrix.T)
 
 
 def _sheared(starts: Array) -> Array:

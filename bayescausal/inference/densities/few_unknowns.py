@@ -37,7 +37,7 @@ from bayescausal.inference.densities.metropolis import (
     independence_chain,
     tail_shape,
 )
-from bayescausal.inference.densities.modes import modes
+from bayescausal.inference.densities.modes import modes, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,8 +93,10 @@ def draw_density(
     >>> bool(np.all(np.abs(draws.mean(axis=0)) < 5 / np.sqrt(3_000)))
     True
     """
-    value = finite(log_density)
-    return draw_learned(value, _start(modes(value, starts)), Evaluated.learned, size, rng)
+    units = units_of(finite(log_density), starts)
+    value, starts = finite(lambda u: log_density(u * units)), starts / units
+    drawn = draw_learned(value, _start(modes(value, starts)), Evaluated.learned, size, rng)
+    return np.asarray(drawn * units)
 
 
 def draw_learned(

@@ -28,7 +28,7 @@ from scipy.special import logsumexp
 
 from bayescausal.inference.densities.few_unknowns import Mixture, draw_learned
 from bayescausal.inference.densities.metropolis import ACCEPTED, finite
-from bayescausal.inference.densities.modes import derivatives, modes, uphill
+from bayescausal.inference.densities.modes import derivatives, modes, units_of, uphill
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
@@ -72,13 +72,15 @@ def draw_ridge(
     >>> bool(abs(draws[:, 1].mean() - 1) < 5 * np.sqrt(2 / 3_000))
     True
     """
-    value = finite(log_density)
+    units = units_of(finite(log_density), starts)
+    value, starts = finite(lambda u: log_density(u * units)), starts / units
     found = [(at, np.linalg.cholesky(spread)) for at, spread in modes(value, starts)]
     try:
         mixture = _along(_limited(value), found)
     except np.linalg.LinAlgError:
         raise ArithmeticError("the density has a component without a width") from None
-    return draw_learned(value, mixture, partial(_learned, value), size, rng, most=ACCEPTED)
+    drawn = draw_learned(value, mixture, partial(_learned, value), size, rng, most=ACCEPTED)
+    return np.asarray(drawn * units)
 
 
 def _limited(value: LogDensity) -> LogDensity:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.walks import Stand
 
-__all__ = ["ScaleMap", "Scales"]
+__all__ = ["STARTS", "ScaleMap", "Scales"]
 
 #: Draws from the prior among which a start is looked for.
 STARTS = 60

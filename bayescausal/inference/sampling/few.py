@@ -18,7 +18,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -31,11 +31,12 @@ from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
 from pytensor.tensor.sharedvar import TensorSharedVariable
+from scipy.linalg import solve_triangular
 
 from bayescausal.inference.conditioning.factors import Factors
 from bayescausal.inference.densities.few_unknowns import draw_density
 from bayescausal.inference.densities.ridges import draw_ridge
-from bayescausal.inference.hierarchies.scale_map import ScaleMap
+from bayescausal.inference.hierarchies.scale_map import STARTS, ScaleMap
 from bayescausal.inference.marginalize.variable_elimination import joined
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.types import BayesCausalError, ModelError
@@ -61,6 +62,8 @@ WORK = 300_000
 BLOCK = 1_000_000
 #: The highest log-density whose differences double precision holds.
 HIGHEST = 1e12
+#: How much less an unknown varies given others, for it to be taken from these.
+FAR = 30.0
 
 
 def draw_few(model: pm.Model, *, draws: int, chains: int, seed: int) -> dict[str, Array] | None:
@@ -134,11 +137,13 @@ class Few:
         for (names, _), density, (rows, _) in zip(self.groups, densities, costs, strict=True):
             value, size = _log_density(density, max(2, BLOCK // rows)), chains * draws
             rng = np.random.default_rng([seed, crc32(",".join(sorted(names)).encode())])
+            sheared = _sheared(density.starts)
+            starts = solve_triangular(sheared, density.starts.T, lower=True).T
             try:
-                points = _drawn(value, density.starts, size, rng)
+                points = _drawn(partial(_mapped, value, sheared), starts, size, rng)
             except ArithmeticError:
                 return None
-            for name, each in density.values(points).items():
+            for name, each in density.values(points @ sheared.T).items():
                 found[name] = each.reshape(chains, draws, *each.shape[1:])
         return found
 
@@ -149,6 +154,31 @@ def _drawn(value: LogDensity, starts: Array, size: int, rng: np.random.Generator
         return draw_density(value, starts, size, rng)
     except ArithmeticError:
         return draw_ridge(value, starts, size, rng)
+
+
+def _mapped(value: LogDensity, matrix: Array, points: Array) -> Array:
+    return value(points @ matrix.T)
+
+
+def _sheared(starts: Array) -> Array:
+    """Return the matrix of unknowns in which none is nearly a sum of others in its prior.
+
+    An intercept is where a column is zero: far from the mean of it, that is a slope times the mean.
+    Such an unknown is taken from what those before it say of it. The identity where there is none.
+    """
+    drawn = starts[STARTS:]
+    told = np.zeros((starts.shape[1], starts.shape[1]))
+    if len(drawn) < STARTS:  # an improper prior has no draws
+        return np.eye(len(told))
+    about = drawn - drawn.mean(axis=0)
+    spread = about.std(axis=0)
+    for k in range(1, len(spread)):
+        before, own = about[:, :k] / spread[:k], about[:, k]
+        weights = np.linalg.lstsq(before, own, rcond=None)[0]
+        if (own - before @ weights).std() < spread[k] / FAR:
+            told[k, :k] = weights / spread[:k]
+    rest = np.eye(len(told)) - told
+    return np.asarray(solve_triangular(rest, np.eye(len(told)), lower=True, unit_diagonal=True))
 
 
 def _log_density(density: ScaleMap, block: int) -> Callable[[Array], Array]:

@@ -7,6 +7,7 @@ independent draws as the chain is worth: one right comparison in 16,000 is furth
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor
 import pytest
@@ -138,3 +139,23 @@ def test_a_density_of_which_double_precision_holds_nothing_is_refused():
         pm.StudentT("y", nu=4, mu=mu, sigma=s, observed=x / 2 + np.sin(x), dims="unit")
     with pytest.raises(bc.types.ModelError, match=r"double precision.*Centre columns"):
         bc.fit(model, seed=1, progressbar=False)
+
+
+def test_the_units_of_columns_change_no_draw():
+    """A treatment in other units has the effect of the first units, divided, drawn in one way."""
+    rng, unit = np.random.default_rng(3), 1e4
+    z, u = rng.normal(size=(2, 400))
+    x = 0.6 * z + u + rng.normal(size=400)
+    y = 0.5 * x - u + rng.normal(size=400)
+    two_stages = np.cov(z, y)[0, 1] / np.cov(z, x)[0, 1]
+    data = pd.DataFrame({"z": z, "x": x * unit, "y": y})
+    design = bc.designs.instrument(data, treatment="x", outcome="y", instrument="z", robust=True)
+    fit = bc.fit(design, draws=200, chains=2, seed=1, progressbar=False)
+    assert "mixture" in next(iter(fit.methods.values()))
+    effect = bc.estimate(fit, design.effects["ATE"])
+    mean, sd = float(effect.mean()) * unit, float(effect.sd()) * unit
+    # the posterior is about least squares in two stages; its sd is that of the ratio of covariances
+    residual = y - two_stages * x
+    error = residual.std() / (np.sqrt(400) * abs(np.corrcoef(z, x)[0, 1]) * x.std())
+    assert abs(mean - two_stages) < error
+    assert 0.7 * error < sd < 1.4 * error

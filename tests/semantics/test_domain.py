@@ -309,6 +309,23 @@ def test_standardising_inside_the_model(level):
         )
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_named_rate_that_becomes_0_is_no_spread(named):
+    """Without exposure nothing is counted: E[y | do(dose=d)] = 2 d, whether the rate has a name or
+    not. A spread is one over the units: a Deterministic and a sum within a unit are none."""
+    with pm.Model(coords=UNITS) as model:
+        dose = pm.Data("dose", DOSE, dims="unit")
+        rate = pm.Deterministic("rate", 2 * dose, dims="unit") if named else 2 * dose
+        pm.NegativeBinomial("y", mu=rate, alpha=2.0, dims="unit")
+        total = pt.stack([rate, rate], axis=1).sum(axis=1)
+        pm.Normal("z", 1 / total, 1, dims="unit")
+    known = bc.truth(model, {}, {"dose": DOSE, "y": np.zeros(4, int), "z": np.zeros(4)})
+    curve = bc.estimate(known, bc.DoseResponse("dose", "y", values=[0, 1, 2]))
+    assert curve.mean().to_numpy() == pytest.approx([0, 2, 4])
+    with pytest.raises(InterventionError, match=r"a division by an expression of .* is infinite"):
+        bc.estimate(known, bc.Expected("z", {"dose": 0}))
+
+
 # ------------------------------------------------------------------ fractions of integers
 
 

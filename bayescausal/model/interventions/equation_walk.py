@@ -10,6 +10,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.logprob.utils import CheckParameterValue
+from pytensor.compile.ops import ViewOp
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
 from pytensor.scalar import math as pm_scalar
@@ -80,7 +81,11 @@ class Check:
     direct: tuple[bool, ...] = ()
 
 
-_MOVES = (DimShuffle, Alloc, Reshape, SpecifyShape, Subtensor, AdvancedSubtensor)
+#: Operations that hand on single entries: a Deterministic, a check, a stack of columns, an entry.
+_MOVES = (
+    ViewOp, CheckParameterValue, DimShuffle, Alloc, Join, MakeVector, Reshape, SpecifyShape,
+    ScalarFromTensor, TensorFromScalar, Subtensor, AdvancedSubtensor,
+)  # fmt: skip
 
 
 class Walk:
@@ -88,6 +93,7 @@ class Walk:
 
     def __init__(self, structure: Structure, name: str, touched: frozenset[str]) -> None:
         self.name, self.touched = name, touched
+        self.mixes = bool(structure.mixes())
         own = structure.model.named_vars[name]
         self.named = {v: n for n, v in structure.model.named_vars.items() if v is not own}
         self.memo: dict[Variable, frozenset[str]] = {}
@@ -232,8 +238,8 @@ class Walk:
         return tuple(sorted(set(keys)))
 
     def _sums(self, variable: Variable) -> bool:
-        """Whether an expression, or a Deterministic in it, sums or sorts what changes."""
-        own = [variable]
+        """Whether an expression, or a Deterministic in it, sums or sorts what changes of units."""
+        own = [variable] if self.mixes else []
         done: set[Variable] = set()
         while own:
             top = own.pop()
@@ -373,7 +379,7 @@ def _surely(condition: Variable) -> bool:
 def _phrase(kind: str, reads: tuple[str, ...]) -> str:
     """Return words for an operation."""
     inside = ", ".join(reads)
-    if kind in ("TrueDiv", "IntDiv", "Mod"):
+    if kind in ("TrueDiv", "IntDiv", "Mod", "Reciprocal"):
         return f"a division by an expression of {inside}"
     if kind == "Pow":
         return f"a power of an expression of {inside}"

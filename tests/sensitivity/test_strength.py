@@ -136,3 +136,14 @@ def test_the_robustness_value_of_what_is_not_linear_is_refused():
     known = bc.truth(poisson, {}, {"x": [0.0, 1.0], "y": [1, 2]})
     with pytest.raises(UndefinedEffectError, match="not Normal"):
         bc.robustness_value(known, bc.ATE("x", "y"))
+
+
+@pytest.mark.parametrize("draws", [[*np.linspace(2, 3, 99), 1000.0], [1.1 + 2e-16] * 99 + [1.1]])
+def test_the_e_value_of_draws_whose_mean_is_outside_of_their_interval(draws):
+    """One draw of 100 in the thousands moves the mean, not the interval; equal draws have a mean
+    that is theirs but for rounding. The E-value is of the mean, its limit of the lower end."""
+    effect = bc.Effect(draws, name="risk")
+    mean, low = np.mean(draws), float(effect.interval()[0])
+    found = bc.e_value(effect, scale="ratio")
+    assert found == pytest.approx(mean + np.sqrt(mean * (mean - 1)))
+    assert found.limit == pytest.approx(low + np.sqrt(low * (low - 1)))

@@ -147,12 +147,14 @@ def e_value(
     limit = None
     if interval is not None:
         ends = [_risk_ratio(finite(end), name, rare, sd) for end in interval]
-        if len(ends) != 2 or not ends[0] <= ratio <= ends[1]:
+        # the mean of skewed draws may lie outside of their interval
+        around = not isinstance(effect, Effect)
+        if len(ends) != 2 or (around and not ends[0] <= ratio <= ends[1]):
             raise EstimandError(
                 f"interval={tuple(interval)!r} around {value:g}.", expected="(low, high)."
             )
         holds = ends[0] <= 1 <= ends[1]
-        limit = 1.0 if holds else _e(ends[0] if ratio > 1 else ends[1])
+        limit = 1.0 if holds else _e(ends[0] if ends[0] > 1 else ends[1])
     return EValue(_e(ratio), ratio, limit)
 
 

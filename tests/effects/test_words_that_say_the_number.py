@@ -243,3 +243,17 @@ def test_an_association_of_few_units_is_noted():
     in_range, g = (dose >= 1.9) & (dose <= 2), data["g"]
     each = [(in_range & (g == level)).sum() for level in (0, 1)]
     assert f"{each[0]} with 1.9 <= dose <= 2, g=0; {each[1]} with 1.9 <= dose <= 2, g=1." in note
+
+
+def test_an_event_that_has_a_name_has_a_probability():
+    """A Deterministic that is true or false is no average: P(2 x + e > 0) from 1/2 to Phi(2)."""
+    with pm.Model(coords={"unit": range(2)}) as model:
+        x = pm.Data("x", np.array([0, 1]), dims="unit")
+        y = pm.Normal("y", 2 * x, 1, dims="unit")
+        pm.Deterministic("high", y > 0, dims="unit")
+        pm.Deterministic("count", (y > 0) * 1, dims="unit")
+    known = bc.truth(model, {}, {"x": np.array([0, 1]), "y": np.zeros(2)}, seed=1)
+    assert "raises the probability of high by 0.4" in says(known, bc.ATE("x", "high"))
+    ratio = says(known, bc.ATE("x", "high", scale="ratio"))
+    assert "multiplies the probability of high by " in ratio
+    assert "raises count by 0.4" in says(known, bc.ATE("x", "count"))

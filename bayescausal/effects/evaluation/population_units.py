@@ -88,11 +88,11 @@ def plural(word: str) -> str:
 
 
 def is_binary(fit: Fit, name: str) -> bool:
-    """Return whether a variable is 0 or 1 by its distribution."""
+    """Return whether a variable is 0 or 1 by its distribution, or true or false by its type."""
     structure = fit.structure
-    if name not in structure.random:
-        return False
     rv = structure.model.named_vars.get(name)
+    if name not in structure.random:
+        return getattr(getattr(rv, "type", None), "dtype", None) == "bool"
     owner = getattr(rv, "owner", None)
     return getattr(getattr(owner, "op", None), "name", None) == "bernoulli"
 
